@@ -1,0 +1,1 @@
+"""Institutions and how they are recognised: AE titles, networks, tokens."""
