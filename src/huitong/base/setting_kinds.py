@@ -1,0 +1,142 @@
+"""How the text of a setting becomes a value, and the value text again. Knows no setting by name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Any
+
+Network = IPv4Network | IPv6Network
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A host and a TCP port to listen on; port 0 lets the system choose a free one."""
+
+    #: Empty when only a port was given.
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        if not self.host:
+            return str(self.port)
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One way to write a value; `parse` raises ValueError with what was expected."""
+
+    name: str
+    parse: Callable[[str], Any]
+    show: Callable[[Any], str] = str
+
+
+_SIZES = {"": 1, "B": 1, "KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30, "TIB": 1 << 40}
+_YES = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+# AE value representation, PS3.5 table 6.2-1: up to 16 characters, no backslash, no control characters.
+_AE_TITLE = re.compile(r"[\x20-\x5b\x5d-\x7e]{1,16}")
+
+
+def _address(text: str) -> Address:
+    host, _, port = text.strip().rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not (port.isascii() and port.isdigit()) or int(port) > 65535:
+        raise ValueError("expected a port or host:port, such as 127.0.0.1:8080")
+    return Address(host, int(port))
+
+
+def _host_and_port(text: str) -> Address:
+    address = _address(text)
+    if not address.host:
+        raise ValueError("expected host:port, such as 127.0.0.1:8080")
+    return address
+
+
+def _size(text: str) -> int:
+    match = re.fullmatch(r"(\d+) ?([A-Za-z]*)", text.strip(), re.ASCII)
+    if match is None or match[2].upper() not in _SIZES:
+        raise ValueError("expected a number of bytes, such as 8388608 or 8 MiB")
+    return int(match[1]) * _SIZES[match[2].upper()]
+
+
+def _show_size(size_bytes: int) -> str:
+    """The largest binary unit that divides the size evenly, so that parsing gives it back exactly."""
+    for name, unit in (("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
+        if size_bytes and size_bytes % unit == 0:
+            return f"{size_bytes // unit} {name}"
+    return str(size_bytes)
+
+
+def _yes_no(text: str) -> bool:
+    try:
+        return _YES[text.strip().lower()]
+    except KeyError:
+        raise ValueError("expected yes or no") from None
+
+
+def _count(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError("expected a whole number") from None
+
+
+def _number(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        raise ValueError("expected a number") from None
+    if not 0 <= number < float("inf"):
+        raise ValueError("expected a number that is not negative")
+    return number
+
+
+def _networks(text: str) -> tuple[Network, ...]:
+    try:
+        return tuple(ip_network(part.strip()) for part in text.split(",") if part.strip())
+    except ValueError as error:
+        raise ValueError(f"expected networks such as 127.0.0.0/8, ::1/128: {error}") from None
+
+
+def _ae_title(text: str) -> str:
+    title = text.strip(" ")
+    if not _AE_TITLE.fullmatch(title):
+        raise ValueError("expected an AE title: 1 to 16 printable ASCII characters, no backslash")
+    return title
+
+
+def _path(text: str) -> Path:
+    if not text:
+        raise ValueError("expected a path")
+    return Path(text).expanduser()
+
+
+def _optional_path(text: str) -> Path | None:
+    return _path(text) if text else None
+
+
+def one_of(*names: str) -> Kind:
+    """A choice among `names`, upper or lower case."""
+
+    def parse(text: str) -> str:
+        if text.strip().lower() not in names:
+            raise ValueError(f"expected {' or '.join(names)}")
+        return text.strip().lower()
+
+    return Kind(" or ".join(names), parse)
+
+
+PATH = Kind("path", _path)
+OPTIONAL_PATH = Kind("path, or empty", _optional_path, lambda path: "" if path is None else str(path))
+HOST_AND_PORT = Kind("host:port", _host_and_port)
+PORT = Kind("port or host:port", _address)
+SIZE = Kind("size", _size, _show_size)
+YES_NO = Kind("yes or no", _yes_no, lambda yes: "yes" if yes else "no")
+COUNT = Kind("whole number", _count)
+NUMBER = Kind("number", _number, lambda number: f"{number:g}")
+NETWORKS = Kind("networks", _networks, lambda networks: ", ".join(str(network) for network in networks))
+AE_TITLE = Kind("AE title", _ae_title)

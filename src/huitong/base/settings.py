@@ -1,0 +1,229 @@
+"""The settings: one table, read once from flags, environment and file, then frozen.
+
+The class body below is the table. Its rows become the flags of the command line, the names in the environment and
+in `huitong.toml`, the sample file and docs/reference/settings.md; nothing else in the system reads the environment.
+"""
+
+# ruff: noqa: RUF009 - each `_row` call makes a dataclass field, which is what belongs there
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from difflib import get_close_matches
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any, TypeVar
+
+from huitong.base import setting_kinds as kinds
+from huitong.base.errors import SettingsError
+from huitong.base.setting_kinds import Address, Kind, Network
+
+PREFIX = "HUITONG_"
+#: Names the settings file itself; the only variable with our prefix that is not a row of the table.
+FILE_VARIABLE = "HUITONG_SETTINGS"
+DEFAULT_FILE = Path("huitong.toml")
+
+_CHECKOUT = Path(__file__).resolve().parents[3]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What the table says of one setting beside its name, type and default."""
+
+    kind: Kind
+    unit: str
+    sentence: str
+    minimum: float | None = None
+    #: Never shown, logged or put into documents; stars stand for it.
+    secret: bool = False
+    #: How the default is described where its value differs from machine to machine.
+    default_text: str | None = None
+
+
+def _row(default: T, kind: Kind, unit: str, sentence: str, **more: Any) -> T:
+    # The type checker sees the default, the dataclass its field: so the class body stays one table.
+    row: Any = field(default=default, metadata={"row": Row(kind, unit, sentence, **more)})
+    return row  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything an operator can choose."""
+
+    # fmt: off
+    data: Path = _row(
+        Path("huitong-data"), kinds.PATH, "",
+        "Folder that holds everything kept: packs, index, ledger. Made when absent; one server at a time may use it.")
+    http: Address = _row(
+        Address("127.0.0.1", 8080), kinds.HOST_AND_PORT, "",
+        "Where pages, viewer and DICOMweb are served. Put a TLS proxy in front before opening it to others.")
+    dimse: Address = _row(
+        Address("", 11112), kinds.PORT, "",
+        "Where DICOM associations are accepted. A bare port listens on the host of `http`.")
+    ae_title: str = _row(
+        "HUITONG", kinds.AE_TITLE, "",
+        "Our own AE title; associations that call another are rejected.")
+    demo: bool = _row(
+        False, kinds.YES_NO, "",
+        "Accept the two demo institutions TAIYUAN and YUNCHENG, from loopback only.")
+    institutions: Path | None = _row(
+        None, kinds.OPTIONAL_PATH, "",
+        "TOML file that lists the institutions: code, name, AE titles, networks, token digests.")
+    readers: tuple[Network, ...] = _row(
+        (ip_network("127.0.0.0/8"), ip_network("::1/128")), kinds.NETWORKS, "",
+        "Addresses that may search and view without a token, until sign-in exists.")
+    settle_s: float = _row(
+        60.0, kinds.NUMBER, "s",
+        "A study settles, with its manifest in the ledger, this long after its last instance.")
+    max_associations: int = _row(
+        64, kinds.COUNT, "associations",
+        "DICOM associations at a time; further ones are rejected as transient.", minimum=1)
+    association_idle_s: float = _row(
+        300.0, kinds.NUMBER, "s",
+        "An association on which nothing is said for this long is aborted.")
+    max_pdu_bytes: int = _row(
+        256 << 10, kinds.SIZE, "bytes",
+        "Longest P-DATA-TF PDU that we announce to peers.", minimum=4096)
+    max_instance_bytes: int = _row(
+        8 << 30, kinds.SIZE, "bytes",
+        "Larger objects are refused.", minimum=1 << 20)
+    spool_bytes: int = _row(
+        8 << 20, kinds.SIZE, "bytes",
+        "An object arriving is held in memory up to this size, then in a file.", minimum=4096)
+    pack_bytes: int = _row(
+        256 << 20, kinds.SIZE, "bytes",
+        "A pack is closed and the next begun when it has grown past this.", minimum=1 << 20)
+    commit_batch: int = _row(
+        64, kinds.COUNT, "objects",
+        "Most objects that are made durable and acknowledged together.", minimum=1)
+    commit_wait_ms: float = _row(
+        0.0, kinds.NUMBER, "ms",
+        "Longest wait for more objects to join a group; 0 takes what is there, without waiting.")
+    keep_free_bytes: int = _row(
+        256 << 20, kinds.SIZE, "bytes",
+        "New objects are refused while the data volume has less free space than this.")
+    cache_bytes: int = _row(
+        64 << 20, kinds.SIZE, "bytes",
+        "Memory for what viewers ask again and again: places of instances, metadata, thumbnails.")
+    page_rows: int = _row(
+        101, kinds.COUNT, "rows",
+        "Rows of a search answer when the caller names no `limit`.", minimum=1)
+    page_rows_limit: int = _row(
+        1000, kinds.COUNT, "rows",
+        "Rows of a search answer at most, whatever `limit` says.", minimum=1)
+    count_limit: int = _row(
+        100_000, kinds.COUNT, "rows",
+        "Matches are counted exactly up to this number; beyond it answers say \"at least\".", minimum=1)
+    stop_grace_s: float = _row(
+        20.0, kinds.NUMBER, "s",
+        "On stop, associations and requests under way get this long to finish.")
+    ohif_path: Path = _row(
+        _CHECKOUT / "node_modules/@ohif/app/dist", kinds.PATH, "",
+        "Folder of the pinned OHIF build that is served at /viewer.",
+        default_text="node_modules/@ohif/app/dist of the checkout")
+    log_format: str = _row(
+        "text", kinds.one_of("text", "json"), "",
+        "How log lines are written to standard error.")
+    log_level: str = _row(
+        "info", kinds.one_of("debug", "info", "warning", "error"), "",
+        "Log lines below this level are not written.")
+    # fmt: on
+
+    def __post_init__(self) -> None:
+        """Fill in what follows from another setting; refuse what cannot be together."""
+        if not self.dimse.host:
+            object.__setattr__(self, "dimse", replace(self.dimse, host=self.http.host))
+        if self.page_rows > self.page_rows_limit:
+            raise SettingsError(
+                f"`page_rows` ({self.page_rows}) is more than `page_rows_limit` ({self.page_rows_limit})"
+            )
+
+
+ROWS: dict[str, Row] = {each.name: each.metadata["row"] for each in fields(Settings)}
+DEFAULTS: dict[str, Any] = {each.name: each.default for each in fields(Settings)}
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The settings in force, and where each came from: "flag", "environment", a file name or "default"."""
+
+    settings: Settings
+    sources: dict[str, str]
+
+    def lines(self) -> list[tuple[str, str, str]]:
+        """(name, value as text, source) of every setting, secrets masked."""
+        return [(name, shown(row, getattr(self.settings, name)), self.sources[name]) for name, row in ROWS.items()]
+
+
+def shown(row: Row, value: Any) -> str:
+    """The value as an operator would write it, or stars."""
+    return "********" if row.secret and value else row.kind.show(value)
+
+
+def load(flags: Mapping[str, str | None], environ: Mapping[str, str], file: Path | None = None) -> Loaded:
+    """The settings from `flags` (None: not given), else HUITONG_*, else the file, else the defaults.
+
+    The file is `file`, else what HUITONG_SETTINGS names, else huitong.toml in the current folder when there is one.
+    Raises SettingsError.
+    """
+    values: dict[str, Any] = {}
+    sources = dict.fromkeys(ROWS, "default")
+    for source, given in (
+        _from_file(file, environ),
+        ("environment", _from_environment(environ)),
+        ("flag", {name: text for name, text in flags.items() if text is not None}),
+    ):
+        for name, text in given.items():
+            values[name] = _value(name, text, source)
+            sources[name] = source
+    return Loaded(Settings(**values), sources)
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    ours = {name: text for name, text in environ.items() if name.startswith(PREFIX) and name != FILE_VARIABLE}
+    _refuse_unknown((name.removeprefix(PREFIX).lower() for name in ours), "the environment")
+    return {name.removeprefix(PREFIX).lower(): text for name, text in ours.items()}
+
+
+def _from_file(file: Path | None, environ: Mapping[str, str]) -> tuple[str, dict[str, str]]:
+    named = file or (Path(environ[FILE_VARIABLE]) if environ.get(FILE_VARIABLE) else None)
+    if named is None and not DEFAULT_FILE.exists():
+        return str(DEFAULT_FILE), {}
+    path = named or DEFAULT_FILE
+    try:
+        table = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"{path}: {error}") from None
+    _refuse_unknown(table, str(path))
+    return str(path), {name: _toml_text(value) for name, value in table.items()}
+
+
+def _toml_text(value: object) -> str:
+    if isinstance(value, bool):
+        return kinds.YES_NO.show(value)
+    if isinstance(value, list):
+        return ",".join(str(part) for part in value)
+    return str(value)
+
+
+def _refuse_unknown(names: Iterable[str], place: str) -> None:
+    for name in names:
+        if name not in ROWS:
+            near = get_close_matches(name, ROWS, n=3)
+            like = f"; did you mean {' or '.join(f'`{each}`' for each in near)}?" if near else ""
+            raise SettingsError(f"{place} has `{name}`, which is no setting{like}")
+
+
+def _value(name: str, text: str, source: str) -> Any:
+    row = ROWS[name]
+    given = "the value" if row.secret else repr(text)
+    try:
+        value = row.kind.parse(text)
+    except ValueError as error:
+        raise SettingsError(f"`{name}` from {source}: {given}: {error}") from None
+    if row.minimum is not None and value < row.minimum:
+        raise SettingsError(f"`{name}` from {source}: {given} is less than {row.minimum:g} {row.unit}".rstrip())
+    return value
