@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -86,10 +88,8 @@ def test_a_list_that_is_written_is_read_back(media: list[MediaType], separator: 
 
 @given(st.text(max_size=60))
 def test_any_text_is_a_list_or_refused(text: str) -> None:
-    try:
+    with contextlib.suppress(BadRequest):
         parse_accept([text])
-    except BadRequest:
-        pass
 
 
 @given(st.lists(st.tuples(token, st.integers(1, 1000)), min_size=1, max_size=6))

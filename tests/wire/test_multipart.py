@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import email
 import email.policy
+import itertools
 from collections.abc import Iterable, Sequence
 
 import pytest
@@ -48,7 +49,7 @@ def written(contents: Sequence[bytes], boundary: bytes = BOUNDARY) -> bytes:
 
 def cut(body: bytes, places: Sequence[int]) -> list[bytes]:
     edges = [0, *sorted(min(place, len(body)) for place in places), len(body)]
-    return [body[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+    return [body[start:end] for start, end in itertools.pairwise(edges)]
 
 
 # Content made of the pieces that a splitter stumbles over.
@@ -81,9 +82,7 @@ def test_a_body_fed_byte_by_byte_gives_the_same_as_fed_at_once(body: bytes) -> N
 
 
 @given(
-    st.lists(
-        tricky.filter(lambda content: b"\r\n--B" not in content and b"\n--B" not in content), min_size=1, max_size=4
-    ),
+    st.lists(tricky, min_size=1, max_size=4),
     st.sampled_from([b"", b"preamble\r\n", b"\r\n", b"a\r\nb\r\n"]),
     st.sampled_from([b"", b"epilogue", b"more\r\n--B\r\n"]),
 )
@@ -91,9 +90,7 @@ def test_the_parts_are_those_that_the_standard_library_finds(
     contents: list[bytes], preamble: bytes, epilogue: bytes
 ) -> None:
     # Its parser normalises line ends at the edges of text, so the contents are bracketed.
-    contents = [
-        b"<" + content.replace(b"\r\n", b"~").replace(b"\r", b"~").replace(b"\n", b"~") + b">" for content in contents
-    ]
+    contents = [b"<" + content.translate(bytes.maketrans(b"\r\n", b"~~")) + b">" for content in contents]
     body = preamble + written(contents, b"B") + epilogue
     message = email.message_from_bytes(
         b"Content-Type: multipart/related; boundary=B\r\n\r\n" + body, policy=email.policy.HTTP

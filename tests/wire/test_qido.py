@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 from urllib.parse import quote, quote_plus, urlencode
 
 import pytest
@@ -150,20 +151,16 @@ def test_every_date_range_is_read(start: str, end: str) -> None:
 
 @given(st.binary(max_size=80))
 def test_any_query_string_is_a_search_or_refused(query_string: bytes) -> None:
-    try:
+    with contextlib.suppress(BadRequest):
         parse(query_string)
-    except BadRequest:
-        pass
 
 
 @given(
     st.sampled_from(["PatientID", "StudyDate", "StudyInstanceUID", "Rows", "PixelData", "limit"]), st.text(max_size=30)
 )
 def test_any_value_is_a_condition_or_refused(name: str, value: str) -> None:
-    try:
+    with contextlib.suppress(BadRequest):
         parse(urlencode({name: value}, errors="surrogatepass"))
-    except BadRequest:
-        pass
 
 
 def test_paths_are_written_as_tags() -> None:
