@@ -64,6 +64,11 @@ class StoredInstance:
     instance_number: int | None
     #: Deflated transfer syntax: `frames` counts from the inflated data set.
     deflated: bool = False
+    #: Key of the index row, variant number (0: the first content under these UIDs), and length of the header kept
+    #: behind the object's bytes.
+    pk: int = 0
+    variant: int = 0
+    tail_bytes: int = 0
 
 
 class Slice(Protocol):
@@ -88,6 +93,20 @@ class Metadata:
     gzipped: bytes
     #: Strong validator, without quotes.
     etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesRow:
+    """A series as the study page shows it."""
+
+    series_uid: str
+    modality: str
+    number: int | None
+    description: str
+    instance_count: int
+    size_bytes: int
+    #: Of the instance in the middle, for its thumbnail.
+    representative_uid: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,13 @@ class Frames:
             return ((self.offset, self.total),)
         return ((self.offset + (number - 1) * self.length, self.length),)
 
+    def shifted(self, by: int) -> Frames:
+        """The same frames when `by` bytes have been put before the file."""
+        if self.fragments is None:
+            return Frames(self.count, self.offset + by, self.length, self.total)
+        moved = tuple(tuple((offset + by, length) for offset, length in pieces) for pieces in self.fragments)
+        return Frames(self.count, fragments=moved)
+
     def pack(self) -> bytes:
         """A compact form for the index; `unpack` gives the same value back."""
         if self.fragments is None:

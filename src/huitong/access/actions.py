@@ -1,0 +1,70 @@
+"""Turns what a caller shows (AE title, token, address) into a `Work`, or refuses.
+
+Until sign-in exists, institutions are the only ones known by name, and reading goes by address (setting `readers`).
+"""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+
+from huitong.access.work import Work
+from huitong.base.clock import Clock, now
+from huitong.base.errors import NotAllowed, NotSignedIn
+from huitong.directory.actions import Directory
+from huitong.directory.model import Institution
+from huitong.store.store import Store
+
+
+class Access:
+    """The one place where a request gets its key; one for each process."""
+
+    def __init__(self, store: Store, directory: Directory, clock: Clock = now) -> None:
+        self._store, self._clock = store, clock
+        self.directory = directory
+
+    def by_ae(self, calling_aet: str, host: str) -> Work:
+        """The institution that calls by this AE title from this address; raises NotAllowed."""
+        found = self.directory.by_ae(calling_aet, host)
+        if found is None:
+            raise NotAllowed(f"AE title {calling_aet!r} is not known from {host}")
+        return self._sending(found, "dimse", host)
+
+    def by_token(self, authorization: str | None, host: str) -> Work:
+        """The institution whose token the header `Authorization: Bearer …` shows (RFC 6750 2.1).
+
+        Raises NotSignedIn without a usable one, NotAllowed with one that is not known from this address.
+        """
+        scheme, _, token = (authorization or "").strip().partition(" ")
+        if scheme.lower() != "bearer" or not token.strip():
+            raise NotSignedIn("send `Authorization: Bearer` and the institution's token")
+        found = self.directory.by_token(token.strip(), host)
+        if found is None:
+            raise NotAllowed("the token is not known")
+        return self._sending(found, "http", host)
+
+    def reader(self, authorization: str | None, host: str) -> Work:
+        """May search and view: an institution with its token, or any caller from an address in `readers`."""
+        if authorization:
+            return self.by_token(authorization, host)
+        try:
+            address = ip_address(host)
+        except ValueError as e:
+            raise NotAllowed(f"no address: {host!r}") from e
+        if not any(address in network for network in self._store.settings.readers):
+            raise NotSignedIn(f"{host} may not read without a token")
+        return self._work(None, "http", host, may_send=False)
+
+    def local(self, institution: str | None = None) -> Work:
+        """Work of the operator on this machine, on behalf of an institution when one is named.
+
+        Raises NotAllowed if the directory does not know it.
+        """
+        if institution is not None and self.directory.get(institution) is None:
+            raise NotAllowed(f"institution {institution!r} is not in the directory")
+        return self._work(institution, "local", "", may_send=institution is not None)
+
+    def _sending(self, institution: Institution, door: str, host: str) -> Work:
+        return self._work(institution.code, door, host, may_send=True)
+
+    def _work(self, institution: str | None, door: str, host: str, *, may_send: bool) -> Work:
+        return Work(self._store, institution, door, host, self._clock(), may_send, self._clock)

@@ -1,0 +1,209 @@
+"""What the imaging room does for whoever holds a `Work`: keep, find, locate, read. The doors of the room and the pages
+use these and nothing below them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from huitong.access.work import Work
+from huitong.base.errors import NotAllowed, NotFound
+from huitong.base.lru import Lru
+from huitong.imaging import finding, lookups, search
+from huitong.imaging.keeping import keeper_of
+from huitong.imaging.model import Expected, Kept, Metadata, SeriesRow, StoredInstance, StudyRow
+from huitong.imaging.ready import frame_bytes, header_text, ready_of
+from huitong.store.blobs import OpenBlob
+from huitong.store.intake import Intake
+from huitong.store.store import Store
+from huitong.wire.query import Found, Level, Query
+
+#: Instances whose places are remembered, a whole series at a time.
+_PLACES = 60_000
+
+
+# --- keeping ---
+
+
+def new_intake(work: Work) -> Intake:
+    """Room for one object on its way in. Raises NotAllowed when the caller may not send."""
+    if not work.may_send:
+        raise NotAllowed("sending is for institutions")
+    return work.store.intakes.new()
+
+
+async def keep_instance(work: Work, intake: Intake, expected: Expected | None = None) -> Kept:
+    """The receipt of an object that is durably kept. The intake is consumed, whatever happens.
+
+    `expected` is what C-STORE announced, `None` for a whole PS3.10 file. Raises NotDicom, MissingIdentity,
+    IdentityMismatch (the sender's), StoreFull, StoreUnavailable (ours): then nothing of it was kept.
+    """
+    if not work.may_send:
+        intake.abandon()
+        raise NotAllowed("sending is for institutions")
+    return await keeper_of(work.store).keep(work, intake, expected)
+
+
+# --- searching ---
+
+
+def find(work: Work, query: Query) -> Found:
+    """A page of answers in DICOM JSON, newest studies first. Raises BadRequest for keys that cannot be matched."""
+    settings = work.store.settings
+    limit = min(query.limit or settings.page_rows, settings.page_rows_limit)
+    with work.store.database.read() as tx:
+        if query.level is Level.SERIES:
+            return finding.find_series(tx, query, limit=limit, count_limit=settings.count_limit)
+        if query.level is Level.INSTANCE:
+            read = _header_reader(work)
+            return finding.find_instances(tx, query, read, limit=limit, count_limit=settings.count_limit)
+        plan = search.study_plan(query)
+        hits = search.find_studies(tx, plan, query, limit=limit, count_limit=settings.count_limit)
+    rows = [finding.study_json(r, query) for r in hits.rows]
+    return Found(rows, hits.total, hits.at_least, hits.next)
+
+
+def list_studies(work: Work, query: Query) -> tuple[list[StudyRow], Found]:
+    """The same search as typed rows for pages, of every sender; `Found.rows` is empty."""
+    settings = work.store.settings
+    limit = min(query.limit or settings.page_rows, settings.page_rows_limit)
+    with work.store.database.read() as tx:
+        plan = search.study_plan(query, every_sender=True)
+        hits = search.find_studies(tx, plan, query, limit=limit, count_limit=settings.count_limit)
+    return [lookups.study_row_of(r) for r in hits.rows], Found([], hits.total, hits.at_least, hits.next)
+
+
+def show_study(work: Work, study_uid: str, institution: str | None = None) -> tuple[StudyRow, list[SeriesRow]]:
+    """A study and its series for a page. Raises NotFound."""
+    with work.store.database.read() as tx:
+        row = lookups.study_row(tx, study_uid, institution)
+        if row is None:
+            raise NotFound("study")
+        series = lookups.series_of(tx, study_uid, None, institution)
+        return row, [lookups.series_row(s, lookups.middle_uid(tx, s.pk, s.instance_count)) for s in series]
+
+
+def variants(work: Work, study_uid: str, institution: str | None = None) -> list[StoredInstance]:
+    """Contents that arrived under UIDs that were taken, in series and instance order."""
+    with work.store.database.read() as tx:
+        every = lookups.instances(tx, study_uid, None, institution, variants=True)
+    return [each for each in every if each.variant]
+
+
+def representatives(work: Work, studies: list[StudyRow]) -> list[tuple[str, str] | None]:
+    """For each study the (series UID, SOP instance UID) whose thumbnail stands for it: of its largest series."""
+    with work.store.database.read() as tx:
+        return [lookups.representative(tx, each.study_uid, each.institution) for each in studies]
+
+
+# --- finding bytes ---
+
+
+def locate(
+    work: Work, study_uid: str, series_uid: str, sop_uid: str, institution: str | None = None
+) -> StoredInstance:
+    """Where one instance is. Raises NotFound."""
+    places = _places(work.store)
+    key = (institution, study_uid, series_uid)
+    series = places.get(key)
+    if series is None or sop_uid not in series:
+        with work.store.database.read() as tx:
+            found = lookups.instances(tx, study_uid, series_uid, institution)
+        series = {each.sop_instance_uid: each for each in found}
+        places.put(key, series, len(series))
+    if sop_uid not in series:
+        raise NotFound("instance")
+    return series[sop_uid]
+
+
+def locate_all(
+    work: Work, study_uid: str, series_uid: str | None = None, institution: str | None = None
+) -> list[StoredInstance]:
+    """All instances of a study or series, in series and instance number order. Raises NotFound when there is none."""
+    with work.store.database.read() as tx:
+        found = lookups.instances(tx, study_uid, series_uid, institution)
+    if not found:
+        raise NotFound("study" if series_uid is None else "series")
+    return found
+
+
+def locate_variant(
+    work: Work, study_uid: str, sop_uid: str, sha256: str, institution: str | None = None
+) -> StoredInstance:
+    """One content by its digest, among all that arrived under the same UIDs. Raises NotFound."""
+    with work.store.database.read() as tx:
+        found = lookups.instances(tx, study_uid, None, institution, sop_uid, variants=True)
+    for each in found:
+        if each.sha256 == sha256:
+            return each
+    raise NotFound("instance")
+
+
+@dataclass(frozen=True, slots=True)
+class PackSlice:
+    """One stored object inside its pack; `model.Slice` has the contract."""
+
+    pack: OpenBlob
+    offset: int
+    length: int
+
+    @property
+    def fd(self) -> int:
+        return self.pack.fd
+
+    def read(self, offset: int = 0, length: int | None = None) -> bytes:
+        most = self.length - offset if length is None else min(length, self.length - offset)
+        return self.pack.read(self.offset + offset, max(most, 0))
+
+    def close(self) -> None:
+        """The pack closes itself when nobody reads it."""
+
+
+def open_slice(work: Work, stored: StoredInstance) -> PackSlice:
+    """The object's bytes as received. Raises StoreDamaged if they are not there."""
+    return PackSlice(work.store.blobs.open(stored.blob), stored.blob_offset, stored.size_bytes)
+
+
+def read_frame(work: Work, stored: StoredInstance, number: int) -> bytes:
+    """Frame `number` (from 1) as stored. Raises NotFound."""
+    return frame_bytes(work.store, stored, number)
+
+
+def header(work: Work, stored: StoredInstance) -> dict[str, Any]:
+    """The instance's DICOM JSON as made at ingest; bulk values as BulkDataURI relative to the series."""
+    read: dict[str, Any] = orjson.loads(header_text(work.store, stored))
+    return read
+
+
+def metadata(
+    work: Work, study_uid: str, series_uid: str | None = None, institution: str | None = None
+) -> Metadata:
+    """DICOM JSON of all instances of a series or study, ready-made. Raises NotFound."""
+    with work.store.database.read() as tx:
+        series = lookups.series_of(tx, study_uid, series_uid, institution)
+    if not series:
+        raise NotFound("study" if series_uid is None else "series")
+    ready = ready_of(work.store)
+    return ready.study_metadata(series) if series_uid is None else ready.series_metadata(series[0])
+
+
+def metadata_text(work: Work, made: Metadata) -> bytes:
+    """The metadata as plain JSON, for clients that take no gzip."""
+    return ready_of(work.store).plain(made)
+
+
+def thumbnail(work: Work, stored: StoredInstance) -> tuple[bytes, str]:
+    """A small JPEG of at most 256 pixels and its etag; a tile naming the kind where there is no picture."""
+    return ready_of(work.store).thumbnail(stored)
+
+
+def _header_reader(work: Work) -> finding.HeaderReader:
+    return lambda stored: header(work, stored)
+
+
+def _places(store: Store) -> Lru[tuple[str | None, str, str], dict[str, StoredInstance]]:
+    return store.once("imaging.places", lambda: Lru[Any, Any](_PLACES))
+

@@ -1,0 +1,124 @@
+"""Which attribute belongs to which level, and what of a header the index keeps as columns. Pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from huitong.base.errors import MissingIdentity
+from huitong.wire.dicom.scan import person_name, text
+from huitong.wire.names import name_forms
+
+Header = dict[str, Any]
+
+#: Study level beyond the patient's group 0010 (PS3.3 C.7.2, PS3.4 table C.6-1, PS3.18 table 10.6.3-3).
+STUDY_TAGS = frozenset(
+    "00080005 00080020 00080030 00080050 00080051 00080080 00080081 00080090 00080096 00080201 00081030 00081032 "
+    "00081040 00081048 00081060 00081070 00081080 00081084 00081110 0020000D 00200010 00201070 00321032 00321033 00321060 "
+    "00321064 00380010 00400012 40080200".split()
+)
+#: Series level (PS3.3 C.7.3 and C.7.5, PS3.4 table C.6-3, PS3.18 table 10.6.3-4).
+SERIES_TAGS = frozenset(
+    "00080005 00080021 00080031 00080060 00080068 00080070 00080080 00080201 00081010 0008103E 0008103F 00081050 "
+    "00081072 00081090 00081111 00080064 00180010 00180015 00181000 00181020 00181030 00185100 0020000E 00200011 00200052 "
+    "00200060 00201040 00400244 00400245 00400250 00400251 00400253 00400254 00400260 00400275 00540400".split()
+)
+#: Returned at each level whether asked for or not (PS3.18 tables 10.6.3-3 to 10.6.3-5).
+STUDY_RETURNED = tuple(
+    "00080005 00080020 00080030 00080050 00080056 00080061 00080090 00080201 00081190 00100010 00100020 00100030 "
+    "00100040 0020000D 00200010 00201206 00201208".split()
+)
+SERIES_RETURNED = tuple(
+    "00080005 00080060 00080201 0008103E 00081190 0020000D 0020000E 00200011 00201209 00400244 00400245 00400275".split()
+)
+INSTANCE_RETURNED = tuple(
+    "00080005 00080016 00080018 00080056 00080201 00081190 0020000D 0020000E 00200013 00280010 00280011 00280100 "
+    "00280008".split()
+)
+
+#: A UID may be odd (letters, leading zeros, too long) and is kept all the same, up to this.
+_MAX_UID = 128
+_DATE = re.compile(r"(\d{4})[.-]?(0[1-9]|1[0-2])[.-]?(0[1-9]|[12]\d|3[01])")
+_TIME = re.compile(r"([01]\d|2[0-3]):?([0-5]\d)?:?([0-5]\d|60)?(\.\d{1,6})?")
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """The UIDs by which an instance is filed."""
+
+    study_uid: str
+    series_uid: str
+    sop_class_uid: str
+    sop_instance_uid: str
+
+
+def identity(header: Header) -> Identity:
+    """Raises MissingIdentity naming the first UID that is absent or no UID by any stretch."""
+    uids = []
+    for tag, keyword in _IDENTITY:
+        uid = text(header, tag)
+        if not uid:
+            raise MissingIdentity(keyword)
+        if len(uid) > _MAX_UID or not uid.isprintable() or "/" in uid:
+            raise MissingIdentity(f"{keyword} is not a UID")
+        uids.append(uid)
+    return Identity(*uids)
+
+
+_IDENTITY = (
+    ("0020000D", "StudyInstanceUID"),
+    ("0020000E", "SeriesInstanceUID"),
+    ("00080016", "SOPClassUID"),
+    ("00080018", "SOPInstanceUID"),
+)
+
+
+def date(value: str) -> str:
+    """YYYYMMDD, or empty for what is no date (`***`)."""
+    match = _DATE.fullmatch(value.strip())
+    return "".join(match.groups()) if match else ""
+
+
+def time(value: str) -> str:
+    """HHMMSS with the fraction there was, or empty for what is no time."""
+    match = _TIME.fullmatch(value.strip())
+    if match is None:
+        return ""
+    hour, minute, second, fraction = match.groups()
+    return f"{hour}{minute or '00'}{second or '00'}{fraction or ''}"
+
+
+def number(value: str) -> int | None:
+    """An IS value as far as the index takes it."""
+    try:
+        whole = int(float(value))
+    except (ValueError, OverflowError):
+        return None
+    return whole if -(2**31) <= whole < 2**31 else None
+
+
+def shown_name(header: Header, tag: str = "00100010") -> str:
+    """The name as a person reads it: hanzi where there are any, carets as spaces."""
+    name = person_name(header, tag)
+    best = name.get("Ideographic") or name.get("Alphabetic") or name.get("Phonetic") or ""
+    family, _, given = best.partition("^")
+    if best.isascii():
+        return " ".join(best.replace("^", " ").split())
+    return (family + " ".join(given.replace("^", " ").split())).strip()
+
+
+def forms(header: Header, tag: str) -> str:
+    """All searchable forms of a name, one a line."""
+    name = person_name(header, tag)
+    groups = (name.get("Alphabetic", ""), name.get("Ideographic", ""), name.get("Phonetic", ""))
+    return "\n".join(name_forms(*groups)) if any(groups) else ""
+
+
+def study_level(header: Header) -> Header:
+    """The patient's and the study's attributes; bulk stays with the instance."""
+    return {t: e for t, e in header.items() if (t[:4] == "0010" or t in STUDY_TAGS) and "BulkDataURI" not in e}
+
+
+def series_level(header: Header) -> Header:
+    return {t: e for t, e in header.items() if t in SERIES_TAGS and "BulkDataURI" not in e}

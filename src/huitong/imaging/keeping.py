@@ -1,0 +1,156 @@
+"""The only way in: every door's instances are prepared, written, synced and indexed here, in groups, then acknowledged.
+
+Order of a group: what is there already is looked up; new bytes are appended to the pack and synced; the index is
+committed and synced; only then does any sender hear of it. A crash between the two leaves whole records behind the
+pack's indexed end, which `recovering` takes up at the next start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+from huitong.access.work import Work
+from huitong.base.errors import HuitongError
+from huitong.imaging import records, rules
+from huitong.imaging.model import Expected, Kept, Outcome
+from huitong.imaging.preparing import Prepared, envelope, prepare
+from huitong.store.blobs import NewRecord
+from huitong.store.groups import Groups
+from huitong.store.intake import Intake
+from huitong.store.store import Store
+
+#: Reading headers holds the interpreter, hashing does not: two threads keep both cores of a small machine busy.
+_PREPARING_THREADS = 2
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """An instance between preparation and its group's commit."""
+
+    work: Work
+    intake: Intake
+    source_ae: str
+    prepared: Prepared
+
+
+@dataclass(slots=True)
+class _Decided:
+    """What is to happen with one waiting instance."""
+
+    waiting: _Waiting
+    outcome: Outcome
+    variant: int
+    #: Already there only because another member of the same group brings it: shares that one's fate.
+    rides: bool = False
+
+
+class Keeper:
+    """Keeps instances for one store."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._known = records.Known()
+        self._preparing = ThreadPoolExecutor(_PREPARING_THREADS, thread_name_prefix="prepare")
+        self._groups: Groups[_Waiting, Kept] = Groups(self._commit, most=store.settings.commit_batch, name="commit")
+
+    async def keep(self, work: Work, intake: Intake, expected: Expected | None) -> Kept:
+        """The intake is this method's from now on, also when it raises or is cancelled."""
+        future: Future[Kept] = Future()
+        self._preparing.submit(self._prepare, work, intake, expected, future)
+        return await asyncio.wrap_future(future)
+
+    def _prepare(self, work: Work, intake: Intake, expected: Expected | None, future: Future[Kept]) -> None:
+        try:
+            assert work.institution is not None
+            prepared = prepare(
+                intake.view(),
+                expected,
+                institution=work.institution,
+                received_at_ms=round(work.now().timestamp() * 1000),
+            )
+        except BaseException as e:
+            intake.abandon()
+            if future.set_running_or_notify_cancel():
+                future.set_exception(e)
+            return
+        self._groups.submit(_Waiting(work, intake, expected.source_ae if expected else "", prepared), future)
+
+    # --- one group, in the committing thread ---
+
+    def _commit(self, group: Sequence[_Waiting]) -> Sequence[Kept | Exception]:
+        try:
+            decided = self._decide(group)
+            new = [d for d in decided if d.outcome is not Outcome.ALREADY]
+            failure = self._write(new) if new else None
+        finally:
+            for each in group:
+                each.intake.abandon()
+        return [failure if failure and (d.rides or d.outcome is not Outcome.ALREADY) else _receipt(d) for d in decided]
+
+    def _decide(self, group: Sequence[_Waiting]) -> list[_Decided]:
+        """Each against the index and against those before it in the group."""
+        places = [records.place_of(w.prepared) for w in group]
+        with self._store.database.read() as tx:
+            known = records.digests_at(tx, places)
+        decided = []
+        new: set[tuple[records.Place, bytes]] = set()
+        for waiting, place in zip(group, places, strict=True):
+            sha256 = waiting.prepared.body_sha256
+            digests = known.setdefault(place, {})
+            outcome, variant = rules.outcome(digests, sha256)
+            digests[sha256] = variant
+            decided.append(_Decided(waiting, outcome, variant, rides=(place, sha256) in new))
+            if outcome is not Outcome.ALREADY:
+                new.add((place, sha256))
+        return decided
+
+    def _write(self, new: Sequence[_Decided]) -> HuitongError | None:
+        """Both syncs; the failure that is then every new instance's answer."""
+        try:
+            placed = self._store.blobs.append([_record(d.waiting) for d in new])
+        except HuitongError as e:
+            return e
+        indexed = [
+            records.Indexed(d.waiting.prepared, where, d.variant) for d, where in zip(new, placed, strict=True)
+        ]
+        try:
+            with self._store.database.write() as tx:
+                staged = records.write(tx, indexed, self._known)
+        except BaseException:
+            # Whether the commit reached the disk is not known: leave these records to `recovering`.
+            self._store.blobs.give_up()
+            raise
+        self._known.adopt(staged)
+        return None
+
+    def close(self) -> None:
+        self._preparing.shutdown(wait=True)
+        self._groups.close()
+
+
+def _record(w: _Waiting) -> NewRecord:
+    p = w.prepared
+    return NewRecord(
+        envelope=envelope(p, w.work.door, w.work.host, w.source_ae),
+        prefix=p.prefix,
+        body=w.intake,
+        head_bytes=p.head_bytes,
+        head_sha256=p.head_sha256,
+        body_sha256=p.body_sha256,
+        tail=p.tail,
+    )
+
+
+def _receipt(d: _Decided) -> Kept:
+    p = d.waiting.prepared
+    who = p.identity
+    return Kept(
+        d.outcome, who.study_uid, who.series_uid, who.sop_class_uid, who.sop_instance_uid, p.body_sha256.hex()
+    )
+
+
+def keeper_of(store: Store) -> Keeper:
+    return store.once("imaging.keeper", lambda: Keeper(store), Keeper.close)

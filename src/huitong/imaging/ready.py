@@ -1,0 +1,187 @@
+"""What viewers ask again and again, made once: a series' metadata compressed, an instance's thumbnail.
+
+Kept in the derived packs with the revision it was made for; a newer revision of the series is made anew.
+All of it can be computed again from the packs, so none of it is ever waited for by a sender.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from sqlalchemy import Row, delete, insert, select
+
+from huitong.base.errors import CannotRender, NotFound
+from huitong.base.lru import Lru
+from huitong.imaging import lookups
+from huitong.imaging.model import Metadata, StoredInstance
+from huitong.imaging.pixels.thumbnail import placeholder, thumbnail
+from huitong.imaging.preparing import unpack_header
+from huitong.imaging.tables import READY
+from huitong.store.blobs import NewRecord, Placed
+from huitong.store.store import Store
+from huitong.wire.dicom.scan import scan
+
+METADATA, THUMBNAIL = "series-metadata", "thumbnail"
+_GZIP_LEVEL = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A ready-made thing before it is kept."""
+
+    kind: str
+    owner_pk: int
+    revision: int
+    etag: str
+    data: bytes
+
+
+class Ready:
+    """The ready-made things of one store, the recent ones in memory."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._recent: Lru[tuple[str, int, int], tuple[bytes, str]] = Lru(store.settings.cache_bytes)
+
+    # --- reading ---
+
+    def series_metadata(self, series: Row[Any]) -> Metadata:
+        """`series` is a row of the series table."""
+        key = (METADATA, series.pk, series.revision)
+        found = self._get(key)
+        if found is None:
+            made = self.make_metadata(series.pk, series.revision)
+            found = (made.data, made.etag)
+            self._recent.put(key, found, len(made.data))
+        return Metadata(*found)
+
+    def study_metadata(self, series: Sequence[Row[Any]]) -> Metadata:
+        """All series in one array; BulkDataURIs, relative to the series, become relative to the study."""
+        each = [self.series_metadata(row) for row in series]
+        etag = hashlib.sha256("".join(m.etag for m in each).encode()).hexdigest()[:32]
+        parts = []
+        for row, metadata in zip(series, each, strict=True):
+            base = f'"BulkDataURI":"series/{row.series_uid}/instances/'.encode()
+            parts.append(gzip.decompress(metadata.gzipped)[1:-1].replace(b'"BulkDataURI":"instances/', base))
+        return Metadata(gzip.compress(b"[" + b",".join(p for p in parts if p) + b"]", 1, mtime=0), etag)
+
+    def plain(self, metadata: Metadata) -> bytes:
+        """The metadata's JSON text, remembered for clients that cannot take gzip."""
+        key = (f"plain-{metadata.etag}", 0, 0)
+        found = self._recent.get(key)
+        if found is None:
+            found = (gzip.decompress(metadata.gzipped), metadata.etag)
+            self._recent.put(key, found, len(found[0]))
+        return found[0]
+
+    def thumbnail(self, stored: StoredInstance) -> tuple[bytes, str]:
+        """JPEG of at most 256 pixels, and its etag; kept when it had to be made now."""
+        found = self._get((THUMBNAIL, stored.pk, 0))
+        if found is None:
+            made = self.make_thumbnail(stored)
+            self.keep([made])
+            found = (made.data, made.etag)
+        return found
+
+    def _get(self, key: tuple[str, int, int]) -> tuple[bytes, str] | None:
+        found = self._recent.get(key)
+        if found is None and (row := self._row(*key)) is not None:
+            data = self._store.derived.open(row.pack).read(row.payload_at, row.payload_bytes)
+            found = (data, row.etag)
+            self._recent.put(key, found, len(data))
+        return found
+
+    def _row(self, kind: str, owner_pk: int, revision: int) -> Row[Any] | None:
+        where = (READY.c.kind == kind) & (READY.c.owner_pk == owner_pk) & (READY.c.revision == revision)
+        with self._store.database.read() as tx:
+            return tx.execute(select(READY).where(where)).first()
+
+    # --- making ---
+
+    def make_metadata(self, series_pk: int, revision: int) -> Made:
+        with self._store.database.read() as tx:
+            instances = lookups.instances_of_series(tx, series_pk)
+        if not instances:
+            raise NotFound
+        text = b"[" + b",".join(header_text(self._store, each) for each in instances) + b"]"
+        etag = hashlib.sha256(text).hexdigest()[:32]
+        return Made(METADATA, series_pk, revision, etag, gzip.compress(text, _GZIP_LEVEL, mtime=0))
+
+    def make_thumbnail(self, stored: StoredInstance) -> Made:
+        header = orjson.loads(header_text(self._store, stored))
+        data = _picture(self._store, stored, header)
+        return Made(THUMBNAIL, stored.pk, 0, hashlib.sha256(data).hexdigest()[:32], data)
+
+    def keep(self, made: Sequence[Made]) -> None:
+        """Into the derived packs and their index."""
+        placed = self._store.derived.append([self._record(each) for each in made])
+        with self._store.database.write() as tx:
+            for each, where in zip(made, placed, strict=True):
+                same = (READY.c.kind == each.kind) & (READY.c.owner_pk == each.owner_pk)
+                tx.execute(delete(READY).where(same))
+                tx.execute(insert(READY).values(_ready_row(each, where)))
+
+    def _record(self, made: Made) -> NewRecord:
+        body = self._store.intakes.new()
+        body.write(made.data)
+        envelope = {"kind": made.kind, "owner": made.owner_pk, "revision": made.revision}
+        digest = hashlib.sha256(made.data).digest()
+        return NewRecord(envelope, b"", body, 0, hashlib.sha256(b"").digest(), digest, b"")
+
+
+def _ready_row(made: Made, placed: Placed) -> dict[str, Any]:
+    return {
+        "kind": made.kind,
+        "owner_pk": made.owner_pk,
+        "revision": made.revision,
+        "etag": made.etag,
+        "pack": placed.blob,
+        "payload_at": placed.payload_offset,
+        "payload_bytes": placed.payload_bytes,
+    }
+
+
+def _picture(store: Store, stored: StoredInstance, header: dict[str, Any]) -> bytes:
+    """The middle frame small, or a tile that says what kind of object it is."""
+    try:
+        if stored.frames is None:
+            return placeholder(header)
+        return thumbnail(header, frame_bytes(store, stored, stored.frames.count // 2 + 1), stored.transfer_syntax_uid)
+    except CannotRender:
+        return placeholder(header)
+
+
+def header_text(store: Store, stored: StoredInstance) -> bytes:
+    """The instance's DICOM JSON as kept behind its bytes."""
+    pack = store.blobs.open(stored.blob)
+    return unpack_header(pack.read(stored.blob_offset + stored.size_bytes, stored.tail_bytes))
+
+
+def frame_bytes(store: Store, stored: StoredInstance, number: int) -> bytes:
+    """One frame as stored; inflated first where the transfer syntax deflates the whole data set.
+
+    Raises NotFound when there is no such frame.
+    """
+    if stored.frames is None or not 1 <= number <= stored.frames.count:
+        raise NotFound(f"frame {number}")
+    pack = store.blobs.open(stored.blob)
+    if not stored.deflated:
+        ranges = stored.frames.ranges(number)
+        return b"".join(pack.read(stored.blob_offset + at, length) for at, length in ranges)
+    data = inflated(pack.read(stored.blob_offset, stored.size_bytes))
+    return b"".join(data[at : at + length] for at, length in stored.frames.ranges(number))
+
+
+def inflated(part10: bytes) -> bytes:
+    """The data set of a deflated file, inflated (PS3.5 A.5); its size was bounded when it was received."""
+    return zlib.decompress(part10[scan(part10).dataset_offset :], wbits=-zlib.MAX_WBITS)
+
+
+def ready_of(store: Store) -> Ready:
+    return store.once("imaging.ready", lambda: Ready(store))

@@ -1,0 +1,164 @@
+"""After a crash or a loss of the index: whole records behind a pack's indexed end are indexed, torn ones cut off.
+
+The same work rebuilds the whole index from the packs alone (`reindex`): an empty index is one in which every record lies
+behind the indexed end. Either may be interrupted at any moment and simply run again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import mmap
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+import structlog
+from sqlalchemy import Connection, delete, select, text, update
+
+from huitong.base.errors import SenderFault
+from huitong.imaging import records, rules
+from huitong.imaging.model import Outcome
+from huitong.imaging.preparing import Prepared, prepare
+from huitong.imaging.tables import INSTANCE, PACK, READY, SERIES, STUDY
+from huitong.store.blobs import Walked
+from huitong.store.store import Store
+
+#: Told (packs done, packs in all).
+Progress = Callable[[int, int], None]
+_GROUP = 500
+log = structlog.get_logger()
+
+
+@dataclass
+class Recovered:
+    """What was found behind the indexed ends."""
+
+    #: Records now in the index that were not.
+    indexed: int = 0
+    #: Records whose content the index has already, at another place.
+    spare: int = 0
+    #: Whole records that no longer read as the object they were.
+    damaged: int = 0
+    cut_bytes: int = 0
+
+
+def recover(store: Store, progress: Progress = lambda _done, _all: None) -> Recovered:
+    """Every pack without a living writer is indexed to its end and sealed."""
+    done = Recovered()
+    with store.database.read() as tx:
+        known = {r.name: r for r in tx.execute(select(PACK))}
+    open_packs = [name for name in store.blobs.names() if name not in known or not known[name].sealed]
+    for number, name in enumerate(open_packs):
+        progress(number, len(open_packs))
+        if store.blobs.take_over(name):
+            _recover_pack(store, name, known[name].indexed_bytes if name in known else 0, done)
+    progress(len(open_packs), len(open_packs))
+    if done != Recovered():
+        log.warning("imaging.recovered", **vars(done))
+    return done
+
+
+def _recover_pack(store: Store, name: str, start: int, done: Recovered) -> None:
+    size = store.blobs.open(name).size()
+    good_end = start
+    group: list[tuple[Prepared, Walked]] = []
+    for walked in store.blobs.walk(name, start):
+        if walked.head is None:
+            continue
+        prepared = _read(store, name, walked, done)
+        if prepared is None:
+            continue
+        good_end = walked.end
+        group.append((prepared, walked))
+        if len(group) >= _GROUP:
+            _index(store, name, group, done)
+            group = []
+    _index(store, name, group, done)
+    if good_end < size:
+        store.blobs.cut(name, good_end)
+        done.cut_bytes += size - good_end
+    with store.database.write() as tx:
+        pk = records.pack_pk(tx, name)
+        tx.execute(update(PACK).where(PACK.c.pk == pk).values(sealed=1, indexed_bytes=good_end))
+
+
+def _read(store: Store, name: str, walked: Walked, done: Recovered) -> Prepared | None:
+    """The record as it was prepared when it came; None if its bytes are not what they were."""
+    head, fields = walked.head, walked.envelope
+    assert head is not None
+    with _mapped(store, name) as view:
+        at = walked.offset + head.payload_at
+        payload = view[at : at + head.payload_bytes]
+        tail = bytes(view[at + head.payload_bytes : at + head.payload_bytes + head.tail_bytes])
+        try:
+            if hashlib.sha256(payload[head.head_bytes :]).digest() != head.body_sha256:
+                raise SenderFault("digest")
+            institution, at_ms = str(fields["institution"]), int(str(fields["at_ms"]))
+            return prepare(payload, None, institution=institution, received_at_ms=at_ms, tail=tail)
+        except (SenderFault, KeyError, ValueError):
+            done.damaged += 1
+            return None
+        finally:
+            payload.release()
+
+
+@contextmanager
+def _mapped(store: Store, name: str) -> Iterator[memoryview]:
+    """The pack as one buffer."""
+    with mmap.mmap(store.blobs.open(name).fd, 0, prot=mmap.PROT_READ) as mapped, memoryview(mapped) as view:
+        yield view
+
+
+def _index(store: Store, name: str, group: list[tuple[Prepared, Walked]], done: Recovered) -> None:
+    if not group:
+        return
+    with store.database.write() as tx:
+        known = records.digests_at(tx, [records.place_of(p) for p, _ in group])
+        new = []
+        for prepared, walked in group:
+            digests = known.setdefault(records.place_of(prepared), {})
+            outcome, variant = rules.outcome(digests, prepared.body_sha256)
+            if outcome is Outcome.ALREADY:
+                done.spare += 1
+                continue
+            digests[prepared.body_sha256] = variant
+            new.append(records.Indexed(prepared, walked.placed(name), variant))
+        if new:
+            records.write(tx, new, records.Known())
+        records.pack_pk(tx, name)
+        records.advance_pack(tx, name, group[-1][1].end)
+    done.indexed += len(new)
+
+
+# --- the whole index ---
+
+
+def reindex(store: Store, progress: Progress = lambda _done, _all: None) -> Recovered:
+    """The index made again from the packs alone. The store must be claimed alone. The ledger is left as it is."""
+    with store.database.write() as tx:
+        for table in (READY, INSTANCE, SERIES, STUDY, PACK):
+            tx.execute(delete(table))
+        tx.execute(text("INSERT INTO study_grams(study_grams) VALUES ('delete-all')"))
+    done = recover(store, progress)
+    with store.database.write() as tx:
+        _first_come_first(tx)
+    return done
+
+
+def _first_come_first(tx: Connection) -> None:
+    """Packs of several writers overlap in time: which study is shown and which content is the first go by arrival."""
+    tx.execute(text(
+        "UPDATE study SET shown = (pk = (SELECT s.pk FROM study s WHERE s.study_uid = study.study_uid "
+        "ORDER BY s.first_at_ms, s.pk LIMIT 1)) WHERE flags & 4"
+    ))  # fmt: skip
+    for pk, variant in _variants_by_arrival(tx):
+        tx.execute(update(INSTANCE).where(INSTANCE.c.pk == pk).values(variant=variant))
+
+
+def _variants_by_arrival(tx: Connection) -> Iterator[tuple[int, int]]:
+    rows = tx.execute(text(
+        "SELECT i.pk, row_number() OVER (PARTITION BY i.series_pk, i.sop_uid ORDER BY i.received_at_ms, i.pk) - 1 AS v, "
+        "i.variant FROM instance i JOIN (SELECT DISTINCT series_pk, sop_uid FROM instance WHERE variant > 0) d "
+        "ON d.series_pk = i.series_pk AND d.sop_uid = i.sop_uid"
+    )).all()  # fmt: skip
+    return ((r.pk, r.v) for r in rows if r.v != r.variant)
+

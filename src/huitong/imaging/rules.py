@@ -1,0 +1,30 @@
+"""Pure decisions: what becomes of an instance, when a study has settled, what is to be looked at twice."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+
+from huitong.imaging.model import Outcome
+
+
+def outcome(known: Mapping[bytes, int], sha256: bytes) -> tuple[Outcome, int]:
+    """What to do with content `sha256` when `known` maps the digests under the same UIDs to their variant numbers.
+
+    Gives the outcome and the variant number. Nothing is ever overwritten: other content becomes the next variant.
+    """
+    if sha256 in known:
+        return Outcome.ALREADY, known[sha256]
+    if known:
+        return Outcome.VARIANT, max(known.values()) + 1
+    return Outcome.KEPT, 0
+
+
+def settled(last_at_ms: int, now_ms: int, settle_s: float) -> bool:
+    """Whether the sender has been quiet long enough for the study to count as complete."""
+    return now_ms - last_at_ms >= settle_s * 1000
+
+
+def manifest_digest(digests: Iterable[bytes]) -> str:
+    """One digest of a set of contents, whatever their order: SHA-256 over the sorted digests, hexadecimal."""
+    return hashlib.sha256(b"".join(sorted(digests))).hexdigest()

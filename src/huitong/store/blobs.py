@@ -1,0 +1,100 @@
+"""What every keeper of bytes promises, whatever it keeps them on: the contract of the blob store.
+
+One file per backend (`packs` for local files), one suite of tests for all. Bytes are appended, never changed, and are
+addressed by the name of the object that holds them and an offset.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from huitong.store.intake import Intake
+from huitong.store.record import Head
+
+
+@dataclass(slots=True)
+class NewRecord:
+    """A record about to be kept."""
+
+    #: What the index needs besides the bytes: who sent it, when, how.
+    envelope: dict[str, object]
+    #: PS3.10 preamble and file meta information generated for a bare data set; empty if `body` is a whole file.
+    prefix: bytes
+    #: What arrived, in memory or spooled; it is consumed.
+    body: Intake
+    #: Length of the payload's head (preamble and meta, generated or received) and its digest; digest of the rest.
+    head_bytes: int
+    head_sha256: bytes
+    body_sha256: bytes
+    #: What was computed at ingest.
+    tail: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """Where a record lies."""
+
+    blob: str
+    #: Of the record's first byte.
+    offset: int
+    payload_offset: int
+    payload_bytes: int
+    tail_offset: int
+    tail_bytes: int
+    #: Where the next record of this blob will begin.
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Walked:
+    """A record met when reading a blob from its beginning; `head` is None for a stretch that is no record."""
+
+    offset: int
+    end: int
+    head: Head | None
+    envelope: dict[str, object]
+
+    def placed(self, blob: str) -> Placed:
+        assert self.head is not None
+        h, at = self.head, self.offset
+        return Placed(blob, at, at + h.payload_at, h.payload_bytes, at + h.tail_at, h.tail_bytes, self.end)
+
+
+class OpenBlob(Protocol):
+    """An object open for reading; stays readable while the reference lives."""
+
+    fd: int
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Exactly `length` bytes; raises StoreDamaged if the object ends before."""
+
+    def size(self) -> int: ...
+
+
+class Blobs(Protocol):
+    """A blob store."""
+
+    def append(self, records: Sequence[NewRecord]) -> list[Placed]:
+        """All records are durable when this returns; raises StoreFull or StoreUnavailable, and then none is kept."""
+
+    def give_up(self) -> None:
+        """What was appended last may or may not have been indexed: write no more behind it."""
+
+    def open(self, blob: str) -> OpenBlob:
+        """Raises StoreDamaged if there is no such object."""
+
+    def names(self) -> Iterator[str]:
+        """Every object, oldest first."""
+
+    def walk(self, blob: str, start: int = 0, stop: int | None = None) -> Iterator[Walked]:
+        """The records of an object from `start`, in order, resynchronising behind damage."""
+
+    def take_over(self, blob: str) -> bool:
+        """Whether the process that appended to this object is gone, so that its end may be judged."""
+
+    def cut(self, blob: str, size: int) -> None:
+        """Drop what lies behind `size`: a record that was never whole."""
+
+    def close(self) -> None: ...

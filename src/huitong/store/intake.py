@@ -1,0 +1,152 @@
+"""Bytes on their way in: in memory while they are few, in a spool file when they are many.
+
+A spool file becomes a pack of its own, by a rename, without being copied: its first `ROOM` bytes are left free for the
+record's head and the file meta information that may have to go before a bare data set.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import mmap
+import os
+import secrets
+import threading
+from pathlib import Path
+
+from huitong.base.errors import StoreFull, TooLarge
+from huitong.store.files import disk_faults, free_bytes, write_all
+from huitong.store.record import Buffer
+
+#: Free bytes at the beginning of a spool file, for the record's head, envelope and prefix.
+ROOM = 16384
+
+
+class Budget:
+    """How many bytes all intakes of this process may hold in memory together."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        self.limit_bytes = limit_bytes
+        self._used = 0
+        self._lock = threading.Lock()
+
+    def take(self, size: int) -> bool:
+        with self._lock:
+            if self._used + size > self.limit_bytes:
+                return False
+            self._used += size
+            return True
+
+    def give(self, size: int) -> None:
+        with self._lock:
+            self._used -= size
+
+
+class Intake:
+    """Takes what a sender sends, chunk by chunk; afterwards its bytes can be read as one buffer."""
+
+    def __init__(self, folder: Path, budget: Budget, spool_bytes: int, max_bytes: int, keep_free_bytes: int) -> None:
+        self.size = 0
+        self.path: Path | None = None
+        self._folder, self._budget = folder, budget
+        self._spool_bytes, self._max_bytes, self._keep_free = spool_bytes, max_bytes, keep_free_bytes
+        self._memory = bytearray()
+        self._fd = -1
+        self._map: mmap.mmap | None = None
+
+    def write(self, chunk: Buffer) -> None:
+        """Take `chunk`; it may be reused by the caller afterwards.
+
+        Raises TooLarge past the size limit, StoreFull when the spool has no room.
+        """
+        size = len(chunk)
+        if self.size + size > self._max_bytes:
+            raise TooLarge(f"more than {self._max_bytes} bytes")
+        if self._fd < 0 and (self.size + size > self._spool_bytes or not self._budget.take(size)):
+            self._spill()
+        if self._fd >= 0:
+            with disk_faults():
+                write_all(self._fd, [chunk])
+        else:
+            self._memory += chunk
+        self.size += size
+
+    def _spill(self) -> None:
+        """Go on in a file."""
+        if free_bytes(self._folder) < self._keep_free:
+            raise StoreFull
+        path = self._folder / f"{secrets.token_hex(12)}.part"
+        with disk_faults():
+            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
+            self.path = path
+            fcntl.flock(self._fd, fcntl.LOCK_EX)  # says that a living process fills it: see Intakes.sweep
+            os.lseek(self._fd, ROOM, os.SEEK_SET)
+            write_all(self._fd, [self._memory])
+        self._budget.give(len(self._memory))
+        self._memory = bytearray()
+
+    @property
+    def spooled(self) -> bool:
+        return self._fd >= 0
+
+    @property
+    def fd(self) -> int:
+        """The spool file, whose bytes begin at `ROOM`; -1 while in memory."""
+        return self._fd
+
+    def view(self) -> memoryview:
+        """All bytes that came, without a copy; valid until `abandon`."""
+        if self._fd < 0:
+            return memoryview(self._memory)
+        if self._map is None:
+            self._map = mmap.mmap(self._fd, ROOM + self.size, prot=mmap.PROT_READ)
+        return memoryview(self._map)[ROOM:]
+
+    def taken(self) -> None:
+        """The spool file has become a pack: it is no longer this intake's to delete."""
+        self.path = None
+
+    def abandon(self) -> None:
+        """Forget everything; safe to call twice."""
+        self._budget.give(len(self._memory))
+        self._memory = bytearray()
+        self._map = None  # unmapped when the last view of it is gone
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+        if self.path is not None:
+            self.path.unlink(missing_ok=True)
+            self.path = None
+
+
+class Intakes:
+    """Makes intakes that share one folder, one memory budget and the limits of the settings."""
+
+    def __init__(
+        self, folder: Path, *, memory_bytes: int, spool_bytes: int, max_bytes: int, keep_free_bytes: int
+    ) -> None:
+        self.folder = folder
+        self._budget = Budget(memory_bytes)
+        self._limits = (spool_bytes, max_bytes, keep_free_bytes)
+
+    def new(self) -> Intake:
+        return Intake(self.folder, self._budget, *self._limits)
+
+    def sweep(self) -> int:
+        """Delete what dead processes left half-received (never acknowledged); how many files that were."""
+        return sum(_delete_if_orphaned(path) for path in list(self.folder.glob("*.part")))
+
+
+def _delete_if_orphaned(path: Path) -> bool:
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    else:
+        path.unlink(missing_ok=True)
+        return True
+    finally:
+        os.close(fd)

@@ -1,0 +1,68 @@
+"""The ledger: what happened, one line a fact, appended in the transaction of the change itself, never altered.
+
+Each line's hash covers the line before, so that a removed or altered line shows (`check`). Facts are per study, result,
+decision or case step, never per image. Higher rooms follow it with a cursor; nothing else is told to them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, desc, select
+
+from huitong.store.tables import LEDGER
+
+_FIRST = bytes(32)
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A line of the ledger."""
+
+    seq: int
+    at_ms: int
+    kind: str
+    institution: str
+    subject: str
+    body: dict[str, Any]
+
+
+def append(write: Connection, *, at: datetime, kind: str, institution: str, subject: str, body: dict[str, Any]) -> None:
+    """Add a fact within the transaction `write`; it is there exactly if the transaction is."""
+    before = write.execute(select(LEDGER.c.hash).order_by(desc(LEDGER.c.seq)).limit(1)).scalar()
+    at_ms = round(at.timestamp() * 1000)
+    text = orjson.dumps(body, option=orjson.OPT_SORT_KEYS).decode()
+    line = {"at_ms": at_ms, "kind": kind, "institution": institution, "subject": subject, "body": text}
+    write.execute(LEDGER.insert().values(**line, hash=_hash(before or _FIRST, line)))
+
+
+def _hash(before: bytes, line: dict[str, Any]) -> bytes:
+    said = orjson.dumps([line["at_ms"], line["kind"], line["institution"], line["subject"], line["body"]])
+    return hashlib.sha256(before + said).digest()
+
+
+def follow(read: Connection, after_seq: int, limit: int = 1000) -> list[Fact]:
+    """Facts behind the cursor `after_seq`, oldest first."""
+    rows = read.execute(select(LEDGER).where(LEDGER.c.seq > after_seq).order_by(LEDGER.c.seq).limit(limit))
+    return [Fact(r.seq, r.at_ms, r.kind, r.institution, r.subject, orjson.loads(r.body)) for r in rows]
+
+
+def latest(read: Connection, kind: str, institution: str, subject: str) -> Fact | None:
+    """The last fact of this kind about this subject."""
+    where = (LEDGER.c.kind == kind) & (LEDGER.c.institution == institution) & (LEDGER.c.subject == subject)
+    r = read.execute(select(LEDGER).where(where).order_by(desc(LEDGER.c.seq)).limit(1)).first()
+    return Fact(r.seq, r.at_ms, r.kind, r.institution, r.subject, orjson.loads(r.body)) if r else None
+
+
+def check(read: Connection) -> Iterator[int]:
+    """The sequence numbers at which the chain breaks; none when no line was altered or removed."""
+    before = _FIRST
+    for r in read.execute(select(LEDGER).order_by(LEDGER.c.seq)).mappings():
+        if _hash(before, dict(r)) != r["hash"]:
+            yield r["seq"]
+        before = r["hash"]
