@@ -1,0 +1,97 @@
+"""The HTTP server: uvicorn, run inside a loop that others share, with a connection whose bodies the kernel moves.
+
+What is added to uvicorn's httptools protocol, each for a measured reason (docs/benchmarks.md):
+- the ASGI extensions `http.response.zerocopysend` and `http.response.pathsend`, so that stored bytes go from the page
+  cache to the socket by sendfile(2) without passing through Python;
+- request bodies that are handed on in the pieces in which they came, received into one buffer per connection;
+- limits that uvicorn leaves to a proxy: size of the header, time without any progress.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import uvicorn
+
+from huitong.app.zerocopy import ZeroCopyProtocol
+from huitong.base.errors import SettingsError
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server without its signal handlers: whoever runs the loop decides when to stop."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.accepting = asyncio.Event()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.accepting.set()
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket; port 0 lets the system choose. Raises SettingsError when the address cannot be had."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=1024)
+    except OSError as error:
+        raise SettingsError(f"cannot listen at {host}:{port}: {error.strerror or error}") from error
+
+
+async def serve_http(
+    app: Any,
+    host: str,
+    port: int,
+    *,
+    stop: asyncio.Event,
+    grace_s: float = 20.0,
+    started: Callable[[int], None] = lambda port: None,
+    trusted_proxies: str = "",
+    tls: ssl.SSLContext | None = None,
+) -> None:
+    """Serve the ASGI `app` until `stop` is set; then finish running responses, for at most `grace_s` seconds.
+
+    `started` is told the port once connections are accepted. Only the addresses in `trusted_proxies`
+    (comma-separated) may say in X-Forwarded-For who their client is. Raises SettingsError if the address is taken.
+    """
+    listener = listen(host, port)
+    config = uvicorn.Config(
+        app,
+        http=ZeroCopyProtocol,
+        ws="none",
+        interface="asgi3",
+        lifespan="auto",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=bool(trusted_proxies),
+        forwarded_allow_ips=trusted_proxies or None,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=max(1, round(grace_s)),
+        ssl_context_factory=(lambda *_: tls) if tls is not None else None,
+    )
+    server = _Server(config)
+    serving = asyncio.create_task(server.serve(sockets=[listener]), name="http")
+    waiting = asyncio.create_task(_until(stop, server.accepting, started, listener.getsockname()[1]), name="http-stop")
+    try:
+        await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        waiting.cancel()
+        server.should_exit = True
+        await serving
+        listener.close()
+
+
+async def _until(stop: asyncio.Event, accepting: asyncio.Event, started: Callable[[int], None], port: int) -> None:
+    await accepting.wait()
+    started(port)
+    await stop.wait()
