@@ -1,0 +1,70 @@
+"""The security headers of every answer, and the content security policies of pages and viewer.
+
+`crossOriginIsolated` (HTML standard, 7.2.2) gives OHIF SharedArrayBuffer, so that volumes are decoded into memory that
+its workers share. It holds only when the document and everything it loads agree: so the headers go on every answer.
+"""
+
+from __future__ import annotations
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+ISOLATED = {
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Embedder-Policy": "require-corp",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+}
+
+_PAGE = {
+    "default-src": "'self'",
+    "img-src": "'self' data:",
+    "object-src": "'none'",
+    "base-uri": "'none'",
+    "form-action": "'self'",
+    "frame-ancestors": "'self'",
+}
+#: OHIF starts with inline scripts, compiles WebAssembly and builds functions (`new Function`), and runs its decoders
+#: in blob: workers. It may still not reach any other host.
+_VIEWER = {
+    **_PAGE,
+    "script-src": "'self' 'unsafe-inline' 'unsafe-eval' 'wasm-unsafe-eval' blob:",
+    "style-src": "'self' 'unsafe-inline'",
+    "worker-src": "'self' blob:",
+    "connect-src": "'self' blob: data:",
+    "img-src": "'self' blob: data:",
+    "media-src": "'self' blob:",
+    "font-src": "'self' data:",
+    "frame-src": "'self' blob:",
+    "object-src": "'self' blob:",
+}
+
+
+def _policy(table: dict[str, str]) -> str:
+    return "; ".join(f"{directive} {sources}" for directive, sources in table.items())
+
+
+PAGE_POLICY = _policy(_PAGE)
+VIEWER_POLICY = _policy(_VIEWER)
+
+
+class Isolated:
+    """ASGI middleware that puts `ISOLATED` on every answer that does not say otherwise."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+
+        async def send_isolated(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in ISOLATED.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self.app(scope, receive, send_isolated)

@@ -1,0 +1,40 @@
+"""The routes of the pages, in the order in which they are tried; the app puts them after its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from starlette.routing import BaseRoute, Route
+
+from huitong.access.actions import Access
+from huitong.base.settings import Settings
+from huitong.web.files import Files, under
+from huitong.web.pages import Pages
+from huitong.web.place import Place
+from huitong.web.viewer import viewer_routes
+
+_STATIC = Path(__file__).parent / "static"
+
+
+def routes(access: Access, settings: Settings) -> list[BaseRoute]:
+    """Everything that people open in a browser, and the files it needs."""
+    place = Place(access, settings)
+    pages = Pages(place)
+    return [
+        Route("/", pages.studies, name="studies"),
+        Route("/study/{institution}/{study_uid}", pages.study, name="study"),
+        Route("/study/{institution}/{study_uid}/version/{sha256}", pages.version, name="version"),
+        Route("/about", pages.about, name="about"),
+        Route("/language/{tag}", pages.language, name="language"),
+        Files(_own_files(place)),
+        *viewer_routes(settings.ohif_path),
+    ]
+
+
+def _own_files(place: Place) -> dict[str, Path]:
+    files = under(_STATIC, "/static/")
+    files["/favicon.svg"] = _STATIC / "mark.svg"
+    htmx = place.packages / "htmx.org" / "dist" / "htmx.min.js"
+    if htmx.is_file():  # the pages work without it
+        files["/static/htmx.min.js"] = htmx
+    return files

@@ -1,0 +1,81 @@
+// OHIF's configuration: our DICOMweb on the same origin, our name, our language cookie, the way back to our list.
+// Read by the browser before OHIF starts; nothing in it differs from one reader to another.
+(() => {
+  const query = new URLSearchParams(location.search);
+  const cookie = name => document.cookie.match(`(?:^|; )${name}=([^;]*)`)?.[1];
+
+  // One cookie, OHIF's own, says the language of our pages and of OHIF alike; without it everything is Chinese.
+  if (!cookie('i18next')) {
+    document.cookie = 'i18next=zh-CN; path=/; max-age=31536000; samesite=lax';
+  }
+
+  // The same study may have been sent by two institutions; each has a DICOMweb root of its own.
+  const institution = query.get('institution');
+  const root = location.origin + '/dicom-web' + (institution ? `/at/${encodeURIComponent(institution)}` : '');
+
+  // The list as it was left: with its search and page.
+  const list = () => {
+    const left = sessionStorage.getItem('huitong.list');
+    return left && /^\/(\?|$)/.test(left) ? left : '/';
+  };
+  const chinese = !(cookie('i18next') || 'zh-CN').startsWith('en');
+
+  window.config = {
+    name: 'huitong',
+    routerBasename: '/',
+    extensions: [],
+    modes: [],
+    customizationService: {},
+    showStudyList: false,
+    maxNumberOfWebWorkers: 3,
+    showWarningMessageForCrossOrigin: false,
+    showCPUFallbackMessage: true,
+    showLoadingIndicator: true,
+    strictZSpacingForVolumeViewport: true,
+    groupEnabledModesFirst: true,
+    investigationalUseDialog: { option: 'never' }, // said on our page /about
+    maxNumRequests: { interaction: 100, thumbnail: 5, prefetch: 25 },
+    showErrorDetails: 'always',
+    whiteLabeling: {
+      createLogoComponentFn: React =>
+        React.createElement(
+          'a',
+          {
+            href: list(),
+            title: chinese ? '返回检查列表' : 'Back to the study list',
+            style: { display: 'flex', alignItems: 'center', gap: '8px', color: '#fff', whiteSpace: 'nowrap' },
+            'data-huitong': 'back',
+          },
+          React.createElement('span', { 'aria-hidden': true, style: { fontSize: '20px' } }, '‹'),
+          React.createElement('img', { src: '/static/mark.svg', alt: '', width: 24, height: 24 }),
+          React.createElement('span', { style: { fontSize: '15px' } }, chinese ? '检查列表' : 'Study list')
+        ),
+    },
+    defaultDataSourceName: 'huitong',
+    dataSources: [
+      {
+        namespace: '@ohif/extension-default.dataSourcesModule.dicomweb',
+        sourceName: 'huitong',
+        configuration: {
+          friendlyName: 'Huitong',
+          name: 'huitong',
+          wadoUriRoot: root,
+          qidoRoot: root,
+          wadoRoot: root,
+          qidoSupportsIncludeField: true,
+          imageRendering: 'wadors',
+          thumbnailRendering: 'thumbnail',
+          thumbnailRequestStrategy: 'fetch',
+          enableStudyLazyLoad: true,
+          supportsFuzzyMatching: true,
+          supportsWildcard: true,
+          singlepart: 'bulkdata,video,pdf',
+          bulkDataURI: { enabled: true, relativeResolution: 'studies' },
+          omitQuotationForMultipartRequest: true,
+          dicomUploadEnabled: false,
+        },
+      },
+    ],
+    httpErrorHandler: error => console.warn('DICOMweb', error.status, error.message),
+  };
+})();

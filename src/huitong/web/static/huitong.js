@@ -1,0 +1,49 @@
+// What the pages do beyond links and forms: keys, pictures that do not exist, and fresh rows while studies arrive.
+// Everything works without it.
+(() => {
+  const typing = target => target.closest?.('input, select, textarea, [contenteditable]');
+  const rows = () => [...document.querySelectorAll('.open')];
+
+  // Error events of pictures do not bubble, so they are taken on the way down. Those that failed before this ran are swept.
+  const absent = picture => picture.classList.add('absent');
+  document.addEventListener('error', event => event.target.matches?.('.thumb img') && absent(event.target), true);
+  document.querySelectorAll('.thumb img').forEach(picture => picture.complete && !picture.naturalWidth && picture.currentSrc && absent(picture));
+
+  // The viewer leads back to the list as it was left.
+  const remember = () => location.pathname === '/' && sessionStorage.setItem('huitong.list', location.pathname + location.search);
+  remember();
+  document.addEventListener('htmx:replacedInHistory', remember);
+  document.addEventListener('htmx:pushedIntoHistory', remember);
+
+  const keys = {
+    '/': () => document.getElementById('name')?.focus(),
+    j: () => step(1),
+    k: () => step(-1),
+    d: () => document.activeElement.closest('tr')?.querySelector('.details')?.click(),
+  };
+  const step = by => {
+    const all = rows();
+    const at = all.indexOf(document.activeElement.closest('tr')?.querySelector('.open'));
+    all[at < 0 ? (by > 0 ? 0 : all.length - 1) : Math.min(all.length - 1, Math.max(0, at + by))]?.focus();
+  };
+  document.addEventListener('keydown', event => {
+    if (event.ctrlKey || event.altKey || event.metaKey) return;
+    if (event.key === 'Escape' && typing(event.target)) { event.target.blur(); return; }
+    if (typing(event.target) || !keys[event.key]) return;
+    event.preventDefault();
+    keys[event.key]();
+  });
+
+  // Dates and quick choices of the period exclude each other.
+  document.getElementById('search')?.addEventListener('input', event => {
+    if (event.target.name === 'days') document.querySelectorAll('.dates input').forEach(field => (field.value = ''));
+    if (event.target.type === 'date') document.querySelectorAll('[name=days]').forEach(choice => (choice.checked = false));
+  }, true);
+
+  // While studies arrive the list is read again, unless someone is in it, types, or looks elsewhere.
+  setInterval(() => {
+    const list = document.querySelector('#studies[data-arriving]');
+    if (!list || !window.htmx || document.hidden || list.contains(document.activeElement) || typing(document.activeElement)) return;
+    htmx.ajax('GET', location.pathname + location.search, { target: list, swap: 'outerHTML' });
+  }, 5000);
+})();
