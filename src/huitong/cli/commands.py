@@ -1,0 +1,114 @@
+"""The commands. What they do lies in `app` and below, imported when a command runs: `--help` answers at once."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import click
+
+import huitong
+from huitong.base import log
+from huitong.base.settings import Loaded
+from huitong.cli.options import ALL_GOOD, INTERRUPTED, SOME_WRONG, console, faults_said, settings_table
+from huitong.cli.options import takes_settings as settings_flags
+
+
+@click.group(context_settings={"max_content_width": 120, "help_option_names": ["-h", "--help"]})
+@click.version_option(huitong.__version__, prog_name="huitong")
+def main() -> None:
+    """Huitong 汇通: a record made in one institution is found, trusted and used in every other."""
+
+
+@main.command()
+@settings_flags
+def serve(loaded: Loaded) -> None:
+    """Start the archive: pages, viewer and DICOMweb, and DICOM associations. Stops gracefully on SIGTERM and Ctrl-C."""
+    from huitong import app
+
+    _begin(loaded)
+    if loaded.settings.log_format == "json":
+        log.logger("huitong").info("settings", **{name: value for name, value, _ in loaded.lines()})
+    else:
+        console(stderr=True).print(settings_table(loaded))
+    with faults_said():
+        asyncio.run(app.serve(loaded.settings))
+
+
+@main.command("import")
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=click.Path(path_type=Path))
+@click.option(
+    "--institution", required=True, metavar="CODE", help="Whose objects these are, as the directory names it."
+)
+@settings_flags
+def import_(loaded: Loaded, paths: tuple[Path, ...], institution: str) -> None:
+    """Keep DICOM objects from files, folders, zip archives and media with a DICOMDIR.
+
+    Exit status 0 when everything found is kept, 1 when something was refused, 2 when the archive cannot keep anything.
+    """
+    from huitong.cli.import_screen import import_with_progress, summary
+
+    _begin(loaded)
+    with faults_said():
+        tally, interrupted = import_with_progress(loaded.settings, paths, institution)
+    summary(tally, console())
+    with faults_said():
+        if tally.stopped_by is not None:
+            raise tally.stopped_by
+    raise SystemExit(INTERRUPTED if interrupted else SOME_WRONG if tally.refused_count else ALL_GOOD)
+
+
+@main.command()
+@settings_flags
+def verify(loaded: Loaded) -> None:
+    """Re-read every object against its digest, and compare index and packs both ways.
+
+    Exit status 0 when everything is as it should be, 1 when something is not, 2 when the archive cannot be read.
+    """
+    from huitong import app
+    from huitong.cli.report_screen import show_report, with_progress
+
+    _begin(loaded)
+    with faults_said():
+        report = with_progress("verifying", lambda progress: app.verify(loaded.settings, progress))
+    show_report(report, console())
+    raise SystemExit(ALL_GOOD if report.clean else SOME_WRONG)
+
+
+@main.command()
+@settings_flags
+def reindex(loaded: Loaded) -> None:
+    """Rebuild the whole index from the packs alone. The server must be stopped.
+
+    Exit status 0 when every record could be indexed, 1 when some could not, 2 when the archive cannot be read.
+    """
+    from huitong import app
+    from huitong.cli.report_screen import show_report, with_progress
+
+    _begin(loaded)
+    with faults_said():
+        report = with_progress("indexing", lambda progress: app.reindex(loaded.settings, progress))
+    show_report(report, console())
+    raise SystemExit(ALL_GOOD if report.clean else SOME_WRONG)
+
+
+@main.command()
+@settings_flags
+def settings(loaded: Loaded) -> None:
+    """Show the settings in force and where each comes from: flag, environment, file or default."""
+    console().print(settings_table(loaded))
+
+
+@main.command()
+@settings_flags
+def demo(loaded: Loaded) -> None:
+    """Start the archive and send it real studies as two hospitals, over C-STORE and over STOW-RS."""
+    from huitong.cli.demo import run_demo
+
+    _begin(loaded)
+    with faults_said():
+        raise SystemExit(run_demo(loaded))
+
+
+def _begin(loaded: Loaded) -> None:
+    log.configure(loaded.settings.log_format, loaded.settings.log_level)
