@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import math
 
 from PIL import Image, ImageDraw, ImageFont
 
-from huitong.imaging.pixels.elements import BulkReader, Header, text
+from huitong.base.errors import CannotRender
+from huitong.imaging.pixels.ecg import ecg_png
+from huitong.imaging.pixels.elements import BulkReader, Header, tag_of, text
 from huitong.imaging.pixels.render import encoded, fitted, picture, proportions
 
 #: Longest side.
@@ -143,3 +146,28 @@ _ICONS = {
     "star": _star,
     "layers": _layers,
 }
+
+
+def small_picture(
+    header: Header,
+    frame: bytes | None,
+    transfer_syntax_uid: str,
+    *,
+    frame_number: int = 1,
+    bulk: BulkReader | None = None,
+) -> bytes:
+    """A thumbnail whatever the object is: its image, its ECG sheet, else a tile. Never fails on what a file holds."""
+    try:
+        if tag_of("WaveformSequence") in header:
+            return _sheet_thumbnail(header, transfer_syntax_uid, bulk)
+        if frame is not None:
+            return thumbnail(header, frame, transfer_syntax_uid, frame_number=frame_number, bulk=bulk)
+    except CannotRender:
+        pass
+    return placeholder(header)
+
+
+def _sheet_thumbnail(header: Header, transfer_syntax_uid: str, bulk: BulkReader | None) -> bytes:
+    """The ECG sheet, large enough for its curves to be seen."""
+    whole = Image.open(io.BytesIO(ecg_png(header, bulk, transfer_syntax_uid, width_px=512)))
+    return encoded(whole.resize((SIZE_PX, round(SIZE_PX * whole.height / whole.width))), "image/jpeg", _QUALITY)
