@@ -31,11 +31,24 @@ _ALIASES = {
 }  # fmt: skip
 _FRAGMENT = re.compile(rb"^[^\x1b]+|\x1b[^\x1b]*")
 _DELIMITER = re.compile(rb"[\t\n\f\r]")
-_HANZI = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff]")
-#: Punctuation of Chinese text: CJK symbols, full-width forms, and the general punctuation that GB 2312 row 1 has.
-_CHINESE = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff\u3000-\u303f\uff00-\uffef·—‘’“”…×÷±°～]*")
-_LETTER = re.compile("[A-Za-z]")
-_FOREIGN_RUN = re.compile("[^\x00-\x7f]+")
+_HANZI_RANGES = "\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff"
+_HANZI = re.compile(f"[{_HANZI_RANGES}]")
+#: ASCII, hanzi and punctuation of Chinese text: CJK symbols, full-width forms, what GB 2312 row 1 has of general use.
+_CHINESE = re.compile(f"[\\x00-\\x7f{_HANZI_RANGES}\u3000-\u303f\uff00-\uffef·—‘’“”…×÷±°～]*")
+
+
+def _gb(first: range, second: range) -> frozenset[str]:
+    """The hanzi whose two octets in GB 2312 lie in these ranges."""
+    pairs = (bytes((a, b)).decode("gb2312", "ignore") for a in first for b in second)
+    return frozenset(pair for pair in pairs if _HANZI.fullmatch(pair))
+
+
+_LEVEL_1 = _gb(range(0xB0, 0xD8), range(0xA1, 0xFF))
+_TWO_LETTERS = "".join(sorted(_gb(range(0xC0, 0xF8), range(0xC0, 0xFF))))
+#: A hanzi alone, beside a Latin letter, whose octets are both letters of Latin-1 as well.
+_ACCENTS = re.compile(
+    f"(?<=[A-Za-z])[{_TWO_LETTERS}](?![^\\x00-\\x7f])|(?<![^\\x00-\\x7f])[{_TWO_LETTERS}](?=[A-Za-z])"
+)
 #: How many characters are looked at to judge a text; longer ones are decoded whole by what their beginning says.
 _EVIDENCE = 2000
 
@@ -107,23 +120,9 @@ def _as_gbk(raw: bytes) -> str | None:
         return None
     sample = text[:_EVIDENCE]
     hanzi = _HANZI.findall(sample)
-    if not hanzi:
+    if not hanzi or not _CHINESE.fullmatch(sample) or _ACCENTS.search(sample):
         return None
-    level_1 = 0
-    for run in _FOREIGN_RUN.finditer(sample):
-        if not _CHINESE.fullmatch(run[0]):
-            return None
-        encoded = run[0].encode("gb18030")
-        if len(run[0]) == 1 and len(encoded) == 2 and min(encoded) >= 0xC0 and _in_word(sample, *run.span()):
-            return None
-    for character in hanzi:
-        encoded = character.encode("gb18030")
-        level_1 += len(encoded) == 2 and 0xB0 <= encoded[0] <= 0xD7 and encoded[1] >= 0xA1
-    return text if 2 * level_1 >= len(hanzi) else None
-
-
-def _in_word(text: str, start: int, end: int) -> bool:
-    return bool(_LETTER.match(text, end) or (start and _LETTER.match(text, start - 1)))
+    return text if 2 * sum(map(_LEVEL_1.__contains__, hanzi)) >= len(hanzi) else None
 
 
 def _fragment(raw: bytes, codecs: tuple[str, ...]) -> str:
@@ -132,10 +131,9 @@ def _fragment(raw: bytes, codecs: tuple[str, ...]) -> str:
         return _decode(raw, codecs[0])
     size = 4 if raw[:3] in (b"\x1b$(", b"\x1b$)") else 3
     codec = CODES_TO_ENCODINGS.get(raw[:size], "")
-    if codec not in codecs and codec != _DEFAULT:
-        if not codec:
-            return raw.decode(codecs[0], "replace")
-        # an extension that is used though not declared: the escape sequence says what it is
+    if not codec:
+        return raw.decode(codecs[0], "replace")
+    # an extension that is used though not declared is read as well: its escape sequence says what it is
     if codec in handled_encodings:
         return raw.decode(codec, "replace")  # Python reads the escape sequence itself
     raw = raw[size:]

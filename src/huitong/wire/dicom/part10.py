@@ -1,4 +1,4 @@
-"""The PS3.10 frame around a data set: preamble, prefix, file meta information (PS3.10 7.1), read leniently, written exactly."""
+"""The PS3.10 frame around a data set: preamble, prefix, file meta information (PS3.10 7.1)."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ believed as far as the octets that are there bear them out, so that a lie costs 
 from __future__ import annotations
 
 import struct
+from itertools import pairwise
 from typing import Any
 
 from huitong.base.errors import NotDicom
@@ -68,7 +69,8 @@ def fragments(data: Buffer, start: int, order: str, problems: list[str]) -> tupl
 
     The first is the basic offset table (PS3.5 A.4). Data that end early, or at something that is no item, are noted.
     """
-    size, at, found = len(data), start, []
+    size, at = len(data), start
+    found: list[Fragment] = []
     unpack = struct.Struct(order + "HHL").unpack_from
     while at + 8 <= size:
         group, element, length = unpack(data, at)
@@ -142,7 +144,7 @@ def _by_extended_table(
 def _by_basic_table(
     data: Buffer, pieces: list[Fragment], table: Fragment, order: str
 ) -> tuple[tuple[Fragment, ...], ...] | None:
-    """Fragments from each offset of the basic offset table up to the next; None if one is not a fragment's beginning."""
+    """Fragments from each offset of the basic offset table up to the next; None if one begins no fragment."""
     offset, length = table
     count = length // 4
     if not count or count > len(pieces):
@@ -150,10 +152,10 @@ def _by_basic_table(
     first = pieces[0][0]
     starts = {begin - first: index for index, (begin, _) in enumerate(pieces)}
     cuts = [starts.get(value, -1) for value in struct.unpack_from(f"{order}{count}L", data, offset)]
-    if cuts[0] != 0 or any(b <= a for a, b in zip(cuts, cuts[1:], strict=False)):
+    if cuts[0] != 0 or any(b <= a for a, b in pairwise(cuts)):
         return None
     cuts.append(len(pieces))
-    return tuple(tuple(pieces[a:b]) for a, b in zip(cuts, cuts[1:], strict=False))
+    return tuple(tuple(pieces[a:b]) for a, b in pairwise(cuts))
 
 
 def _by_counting(
@@ -171,11 +173,15 @@ def _by_counting(
     by_end = _cut(pieces, [n + 1 for n, (at, size) in enumerate(pieces) if _ends_image(data, at, size)])
     if len(by_end) == wanted:
         return by_end
-    by_start = _cut(pieces, [n for n, (at, _) in enumerate(pieces) if bytes(data[at : at + 4]).startswith(_START_OF_IMAGE)])
+    by_start = _cut(pieces, [n for n, (at, _) in enumerate(pieces) if _starts_image(data, at)])
     if len(by_start) == wanted:
         return by_start
     problems.append(f"{len(pieces)} fragments, {len(by_end)} ends of image for {wanted} frames")
     return by_end
+
+
+def _starts_image(data: Buffer, at: int) -> bool:
+    return bytes(data[at : at + 4]).startswith(_START_OF_IMAGE)
 
 
 def _ends_image(data: Buffer, at: int, size: int) -> bool:
@@ -185,4 +191,4 @@ def _ends_image(data: Buffer, at: int, size: int) -> bool:
 def _cut(pieces: list[Fragment], cuts: list[int]) -> tuple[tuple[Fragment, ...], ...]:
     """`pieces` in groups that begin at 0 and at each of the ascending `cuts`."""
     edges = sorted({0, *cuts, len(pieces)})
-    return tuple(tuple(pieces[a:b]) for a, b in zip(edges, edges[1:], strict=False))
+    return tuple(tuple(pieces[a:b]) for a, b in pairwise(edges))

@@ -11,7 +11,6 @@ was read before it. It knows no file: positions count from the beginning of `dat
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -23,7 +22,6 @@ from huitong.wire.dicom.vr import (
     AMBIGUOUS_VR,
     BYTES_VR,
     KNOWN_VR,
-    LONG_LENGTH_VR,
     SHORT_LENGTH_VR,
     private_vr,
     public_vr,
@@ -44,13 +42,14 @@ EXTENDED_OFFSETS = ("7FE00001", "7FE00002")
 _CHARSET_TAG = "00080005"
 #: What a JSON header says of its own character set, PS3.18 F.2.
 _UTF8 = ["ISO_IR 192"]
-_WAVEFORM_TAGS = frozenset({0x54000110, 0x54000112, 0x5400100A, 0x54001010})
+#: Octets or words by this other element: PixelData by BitsAllocated, waveforms by WaveformBitsAllocated.
+_BITS_ALLOCATED = {"7FE00010": "00280100"} | dict.fromkeys(("54000110", "54000112", "5400100A", "54001010"), "54001004")
 _LUT_DESCRIPTORS = frozenset({"00281101", "00281102", "00281103", "00283002"})
 _NONSTANDARD_TAGS_KEPT = 20_000
 
 # Kinds of elements. Below LONG an explicit VR has a 16-bit length.
 PLAIN, SKIP, CHARSET, STOP, STOP_SEQUENCE, PADDING, ODD = range(7)
-LONG, OCTETS, SEQUENCE, UNKNOWN, SKIP_LONG, PRIVATE, AMBIGUOUS = range(10, 17)
+LONG, OCTETS, SEQUENCE, UNKNOWN, SKIP_LONG, PRIVATE, AMBIGUOUS, CHARSET_LONG = range(10, 18)
 
 #: key in JSON, kind, VR, decoder
 Entry = tuple[str, int, str, Decoder]
@@ -59,11 +58,11 @@ _implicit_entries: dict[str, dict[bytes, Entry]] = {"<": {}, ">": {}}
 _private_vr = lru_cache(maxsize=8192)(private_vr)
 
 
-class _Cut(Exception):  # noqa: N818 - a signal inside this module, not an error anyone sees
+class _Cut(Exception):
     """Reading cannot go on at this level."""
 
 
-class NeedWhole(Exception):  # noqa: N818 - likewise, for `scan`
+class NeedWhole(Exception):
     """The data set goes on beyond the part of it that was given."""
 
 
@@ -86,7 +85,7 @@ def _entry(tag: int, vr: str, order: str) -> Entry:
     if not tag & 0xFFFF or tag >> 16 in (0x0000, 0x0002):
         return key, SKIP if vr in SHORT_LENGTH_VR else SKIP_LONG, vr, un
     if tag == 0x00080005:
-        return key, CHARSET, "CS", un
+        return key, CHARSET if vr in SHORT_LENGTH_VR else CHARSET_LONG, "CS", un
     if vr in AMBIGUOUS_VR:
         return key, AMBIGUOUS, vr, un
     if vr == "SQ":
@@ -145,8 +144,10 @@ class Reader:
                 raise NeedWhole from cut
             self.problems.append(str(cut) if isinstance(cut, _Cut) else "the data set is cut off")
         else:
-            if end < len(self.whole) and self.partial:
-                raise NeedWhole
+            if end < len(self.whole):
+                if self.partial:
+                    raise NeedWhole
+                self.problems.append("the data set ends before the data do")
         self.settle()
 
     def text(self, terms: tuple[str, ...]) -> Decode:
@@ -177,7 +178,7 @@ class Reader:
         last, ordered, reading = "", True, True
         while reading and pos < end:
             chunk, elsewhere, n = pos, 0, 0
-            for n in range(256):
+            for n in range(256):  # noqa: B007 - what it came to is spent below
                 if pos >= end:
                     break
                 raw, length = unpack(data, pos)
@@ -200,7 +201,7 @@ class Reader:
                     start += 4
                 elif kind == ODD:
                     key, kind, vr, decode, start, length = self.odd(raw, length, pos, end)
-                if kind == CHARSET:
+                if kind in (CHARSET, CHARSET_LONG):
                     text = self.charset(header, start, length, end)
                     pos = start + length
                 elif kind in (STOP, STOP_SEQUENCE, PADDING):
@@ -210,7 +211,7 @@ class Reader:
                 else:
                     pos = self.other(key, kind, vr, decode, start, length, end, header, depth, path, text, True)
                     elsewhere += pos - start
-            self.spend(n, pos - chunk - elsewhere)
+            self.spend(n + 1, pos - chunk - elsewhere)
         if not ordered:
             _sort(header)
         return pos
@@ -221,7 +222,7 @@ class Reader:
         last, ordered, reading = "", True, True
         while reading and pos < end:
             chunk, elsewhere, n = pos, 0, 0
-            for n in range(256):
+            for n in range(256):  # noqa: B007 - what it came to is spent below
                 if pos >= end:
                     break
                 raw, length = unpack(data, pos)
@@ -248,7 +249,7 @@ class Reader:
                 else:
                     pos = self.other(key, kind, vr, decode, start, length, end, header, depth, path, text, False)
                     elsewhere += pos - start
-            self.spend(n, pos - chunk - elsewhere)
+            self.spend(n + 1, pos - chunk - elsewhere)
         if not ordered:
             _sort(header)
         return pos
@@ -336,12 +337,14 @@ class Reader:
     ) -> int:
         """Read an element that is no short value into `header`; where reading goes on."""
         undefined = length == UNDEFINED
+        if undefined and key in PIXEL_DATA:
+            return self.encapsulated(key, "OB" if vr not in BYTES_VR or vr == "UN" else vr, start, header, path)
         if kind in (UNKNOWN, PRIVATE):
             kind, vr, decode = self.unknown(int(key, 16), kind, header, length, explicit)
         if kind == AMBIGUOUS:
-            kind, vr, decode = self.ambiguous(key, vr, header, undefined, explicit)
-        if undefined and key not in PIXEL_DATA and kind != SEQUENCE and (kind == UNKNOWN or self.is_item(start)):
-            kind = SEQUENCE if kind in (UNKNOWN, PLAIN) else kind
+            kind, vr, decode = self.ambiguous(key, vr, header, explicit)
+        if undefined and kind in (UNKNOWN, PLAIN) and self.is_item(start):
+            kind = SEQUENCE
         if kind == SEQUENCE:
             return self.sequence_element(key, start, length, end, header, depth, path, text, explicit)
         if undefined:
@@ -396,21 +399,14 @@ class Reader:
             return UNKNOWN if length == UNDEFINED else OCTETS, vr, octets("UN")
         return _entry(tag, vr, self.order)[1:]
 
-    def ambiguous(
-        self, key: str, vr: str, header: Header, undefined: bool, explicit: bool
-    ) -> tuple[int, str, Decoder]:
+    def ambiguous(self, key: str, vr: str, header: Header, explicit: bool) -> tuple[int, str, Decoder]:
         """Settle "OB or OW" and the like by what stands before (PS3.5 A.1, A.2); "US or SS" stays for `settle`."""
         if vr == "US or SS":
             return AMBIGUOUS, vr, un
         if vr == "US or OW" and number({"": header.get("00283002", {})}, "") == 1:
             return PLAIN, "US", DECODERS[self.order]["US"]
-        settled = "OW"
-        if undefined:
-            settled = "OB"
-        elif explicit and key in PIXEL_DATA and number(header, "00280100") <= 8:
-            settled = "OB"
-        elif explicit and int(key, 16) in _WAVEFORM_TAGS and number(header, "54001004") <= 8:
-            settled = "OB"
+        octet = explicit and key in _BITS_ALLOCATED and number(header, _BITS_ALLOCATED[key]) <= 8
+        settled = "OB" if octet else "OW"
         return OCTETS, settled, DECODERS[self.order][settled]
 
     def encapsulated(self, key: str, vr: str, start: int, header: Header, path: str) -> int:
@@ -442,6 +438,8 @@ class Reader:
             if length == UNDEFINED:
                 return self.items(key, start, end, items, depth, path, text, explicit, delimited=True)
             stop = start + length
+            if stop > end and self.partial:
+                raise NeedWhole
             if stop > end:
                 self.items(key, start, end, items, depth, path, text, explicit, delimited=False)
                 raise _Cut(f"sequence ({key}) goes beyond the end of the data")
@@ -449,8 +447,6 @@ class Reader:
             try:
                 self.items(key, start, stop, items, depth, path, text, explicit, delimited=False)
             except (_Cut, struct.error) as cut:
-                if self.partial and stop > len(self.data):
-                    raise
                 del self.stack[level:]
                 self.problems.append(f"sequence ({key}): {cut if isinstance(cut, _Cut) else 'cut off'}")
             return stop
@@ -526,6 +522,3 @@ def _sort(header: Header) -> None:
     elements = sorted(header.items())
     header.clear()
     header.update(elements)
-
-
-Loop = Callable[[int, int, Header, int, str, Decode], int]

@@ -172,7 +172,7 @@ def _plausible(buffer: Any, at: int, explicit: bool, order: str) -> bool:
 
 
 def _read(buffer: Any, at: int, explicit: bool, order: str) -> Reader:
-    """Read `buffer`: at once if its slices are `bytes`, else its first part, and all of it only where that is needed."""
+    """Read `buffer`: at once if its slices are `bytes`, else its first part, and all of it only where needed."""
     if isinstance(buffer, memoryview):
         reader = Reader(bytes(buffer[: at + _HEAD_BYTES]), buffer, order)
         try:

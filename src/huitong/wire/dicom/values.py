@@ -20,6 +20,8 @@ Decoder = Callable[[bytes, Decode], Element]
 
 #: orjson and most readers take integers of 64 bits; longer ones stay text.
 _INTEGERS = range(-(2**63), 2**64)
+#: Up to so many values, each number among those that are none is still given as a number.
+_ODD_NUMBERS = 256
 _NON_FINITE = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
 
 
@@ -73,7 +75,9 @@ def _person_names(raw: bytes, slow: Decode) -> Element:
 
 def name_groups(name: str) -> dict[str, str]:
     """The component groups of a person name (PS3.5 6.2.1.1) by their names of PS3.18 F.2.2."""
-    groups = name.rstrip("=").split("=") if name else []
+    if "=" not in name:
+        return {"Alphabetic": name} if name else {}
+    groups = name.rstrip("=").split("=")
     return dict(zip(("Alphabetic", "Ideographic", "Phonetic"), groups, strict=False)) if groups != [""] else {}
 
 
@@ -121,8 +125,11 @@ def _integer(text: str) -> float:
 
 
 def _odd_numbers(vr: str, raw: bytes, slow: Decode, number: Callable[[str], float]) -> Element:
+    texts = slow(raw).split("\\")
+    if len(texts) > _ODD_NUMBERS:  # nothing to be gained from judging a long list of nonsense value by value
+        return {"vr": vr, "Value": [text.strip(" \0") or None for text in texts]}
     values: list[float | str | None] = []
-    for text in slow(raw).split("\\"):
+    for text in texts:
         stripped = text.strip(" \0\t\r\n")
         try:
             value = number(stripped) if stripped.isascii() and "_" not in stripped else None

@@ -1,4 +1,4 @@
-"""Which value representation a tag has (PS3.6, PS3.5 6.2), from pydicom's tables; nothing here reads a byte of an object."""
+"""Which value representation a tag has (PS3.6, PS3.5 6.2), from pydicom's tables. Reads no data."""
 
 from __future__ import annotations
 
