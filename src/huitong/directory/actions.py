@@ -15,7 +15,10 @@ from huitong.directory.model import Institution
 
 _CODE = re.compile(r"[A-Z0-9][A-Z0-9_-]{0,31}")
 _LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
-_DEMO = (("TAIYUAN", "太原市中心医院", "Taiyuan Central Hospital"), ("YUNCHENG", "运城市人民医院", "Yuncheng People's Hospital"))
+_DEMO = (
+    ("TAIYUAN", "太原市中心医院", "Taiyuan Central Hospital"),
+    ("YUNCHENG", "运城市人民医院", "Yuncheng People's Hospital"),
+)
 _KEYS = {"code", "name", "name_en", "ae_titles", "networks", "token_sha256"}
 
 

@@ -1,5 +1,6 @@
 """What the imaging room does for whoever holds a `Work`: keep, find, locate, read. The doors of the room and the pages
-use these and nothing below them.
+use these and nothing below them. `recover`, `reindex`, `verify` and `Settler` work on a whole store, for its
+operator.
 """
 
 from __future__ import annotations
@@ -16,10 +17,39 @@ from huitong.imaging import finding, lookups, search
 from huitong.imaging.keeping import keeper_of
 from huitong.imaging.model import Expected, Kept, Metadata, SeriesRow, StoredInstance, StudyRow
 from huitong.imaging.ready import frame_bytes, header_text, ready_of
+from huitong.imaging.recovering import Recovered, recover, reindex
+from huitong.imaging.settling import Settler, count_unsettled
+from huitong.imaging.verifying import VerifyReport, verify
 from huitong.store.blobs import OpenBlob
 from huitong.store.intake import Intake
 from huitong.store.store import Store
 from huitong.wire.query import Found, Level, Query
+
+__all__ = [
+    "Recovered",
+    "Settler",
+    "VerifyReport",
+    "count_unsettled",
+    "find",
+    "header",
+    "keep_instance",
+    "list_studies",
+    "locate",
+    "locate_all",
+    "locate_variant",
+    "metadata",
+    "metadata_text",
+    "new_intake",
+    "open_slice",
+    "read_frame",
+    "recover",
+    "reindex",
+    "representatives",
+    "show_study",
+    "thumbnail",
+    "variants",
+    "verify",
+]
 
 #: Instances whose places are remembered, a whole series at a time.
 _PLACES = 60_000
@@ -102,9 +132,7 @@ def representatives(work: Work, studies: list[StudyRow]) -> list[tuple[str, str]
 # --- finding bytes ---
 
 
-def locate(
-    work: Work, study_uid: str, series_uid: str, sop_uid: str, institution: str | None = None
-) -> StoredInstance:
+def locate(work: Work, study_uid: str, series_uid: str, sop_uid: str, institution: str | None = None) -> StoredInstance:
     """Where one instance is. Raises NotFound."""
     places = _places(work.store)
     key = (institution, study_uid, series_uid)
@@ -178,9 +206,7 @@ def header(work: Work, stored: StoredInstance) -> dict[str, Any]:
     return read
 
 
-def metadata(
-    work: Work, study_uid: str, series_uid: str | None = None, institution: str | None = None
-) -> Metadata:
+def metadata(work: Work, study_uid: str, series_uid: str | None = None, institution: str | None = None) -> Metadata:
     """DICOM JSON of all instances of a series or study, ready-made. Raises NotFound."""
     with work.store.database.read() as tx:
         series = lookups.series_of(tx, study_uid, series_uid, institution)
@@ -206,4 +232,3 @@ def _header_reader(work: Work) -> finding.HeaderReader:
 
 def _places(store: Store) -> Lru[tuple[str | None, str, str], dict[str, StoredInstance]]:
     return store.once("imaging.places", lambda: Lru[Any, Any](_PLACES))
-

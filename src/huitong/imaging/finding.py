@@ -1,4 +1,4 @@
-"""Answers to searches as DICOM JSON rows: the required attributes of each level and those asked for (PS3.18 10.6.3.3)."""
+"""Answers to searches as DICOM JSON rows: those required at each level and those asked for (PS3.18 10.6.3.3)."""
 
 from __future__ import annotations
 
@@ -83,7 +83,9 @@ def find_series(tx: Connection, query: Query, *, limit: int, count_limit: int) -
     up = search.study_plan(_upper(query, below))
     statement = select(SERIES, *_OF_STUDY).join(STUDY, STUDY.c.pk == SERIES.c.study_pk).where(*up.where, *plan.where)
     order = (*search.ORDER, SERIES.c.series_number.is_(None), SERIES.c.series_number, SERIES.c.pk)
-    rows, total, at_least, more = _paged(tx, statement, order, [*_upwards(up.checks), *checks], query, limit, count_limit)
+    rows, total, at_least, more = _paged(
+        tx, statement, order, [*_upwards(up.checks), *checks], query, limit, count_limit
+    )
     answers = [_series_json(r, query) for r in rows]
     return Found(answers, total, at_least, str(query.offset + limit) if more else None)
 
@@ -158,10 +160,16 @@ def find_instances(tx: Connection, query: Query, read_header: HeaderReader, *, l
     if query.series_uid is not None:
         where.append(SERIES.c.series_uid == query.series_uid)
     plan = search.study_plan(Query(query.level, tuple(up), study_uid=query.study_uid, institution=query.institution))
-    statement = select(INSTANCE, *_OF_STUDY).join(SERIES, SERIES.c.pk == INSTANCE.c.series_pk).join(STUDY, STUDY.c.pk == SERIES.c.study_pk)
+    statement = (
+        select(INSTANCE, *_OF_STUDY)
+        .join(SERIES, SERIES.c.pk == INSTANCE.c.series_pk)
+        .join(STUDY, STUDY.c.pk == SERIES.c.study_pk)
+    )
     order = (*search.ORDER, SERIES.c.series_number.is_(None), SERIES.c.series_number, SERIES.c.pk, *lookups.IN_SERIES)
     checks = _upwards(plan.checks) + [_header_check(tx, c, read_header) for c in deep]
-    rows, total, at_least, more = _paged(tx, statement.where(*plan.where, *where), order, checks, query, limit, count_limit)
+    rows, total, at_least, more = _paged(
+        tx, statement.where(*plan.where, *where), order, checks, query, limit, count_limit
+    )
     stored = lookups.instances_by_pk(tx, [r.pk for r in rows])
     answers = [_instance_json(stored[r.pk], read_header(stored[r.pk]), query) for r in rows]
     return Found(answers, total, at_least, str(query.offset + limit) if more else None)
@@ -207,4 +215,3 @@ def _paged(
     counted = statement.with_only_columns(STUDY.c.pk).limit(count_limit + 1)
     total = tx.execute(select(func.count()).select_from(counted.subquery())).scalar_one()
     return rows[:limit], total if total <= count_limit else None, total, len(rows) > limit
-

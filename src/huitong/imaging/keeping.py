@@ -13,7 +13,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 from huitong.access.work import Work
-from huitong.base.errors import HuitongError
+from huitong.base import metrics
+from huitong.base.errors import HuitongError, answer_for
 from huitong.imaging import records, rules
 from huitong.imaging.model import Expected, Kept, Outcome
 from huitong.imaging.preparing import Prepared, envelope, prepare
@@ -59,8 +60,17 @@ class Keeper:
     async def keep(self, work: Work, intake: Intake, expected: Expected | None) -> Kept:
         """The intake is this method's from now on, also when it raises or is cancelled."""
         future: Future[Kept] = Future()
+        size = intake.size
         self._preparing.submit(self._prepare, work, intake, expected, future)
-        return await asyncio.wrap_future(future)
+        try:
+            kept = await asyncio.wrap_future(future)
+        except HuitongError as e:
+            metrics.REFUSED.labels(work.door, answer_for(e).code).inc()
+            raise
+        metrics.INSTANCES.labels(work.door, work.institution, kept.outcome.name.lower()).inc()
+        if kept.outcome is not Outcome.ALREADY:
+            metrics.BYTES.labels(work.door, work.institution).inc(size)
+        return kept
 
     def _prepare(self, work: Work, intake: Intake, expected: Expected | None, future: Future[Kept]) -> None:
         try:
@@ -81,10 +91,12 @@ class Keeper:
     # --- one group, in the committing thread ---
 
     def _commit(self, group: Sequence[_Waiting]) -> Sequence[Kept | Exception]:
+        metrics.GROUP_SIZE.observe(len(group))
         try:
-            decided = self._decide(group)
-            new = [d for d in decided if d.outcome is not Outcome.ALREADY]
-            failure = self._write(new) if new else None
+            with metrics.GROUP_SECONDS.time():
+                decided = self._decide(group)
+                new = [d for d in decided if d.outcome is not Outcome.ALREADY]
+                failure = self._write(new) if new else None
         finally:
             for each in group:
                 each.intake.abandon()
@@ -113,9 +125,7 @@ class Keeper:
             placed = self._store.blobs.append([_record(d.waiting) for d in new])
         except HuitongError as e:
             return e
-        indexed = [
-            records.Indexed(d.waiting.prepared, where, d.variant) for d, where in zip(new, placed, strict=True)
-        ]
+        indexed = [records.Indexed(d.waiting.prepared, where, d.variant) for d, where in zip(new, placed, strict=True)]
         try:
             with self._store.database.write() as tx:
                 staged = records.write(tx, indexed, self._known)
@@ -147,9 +157,7 @@ def _record(w: _Waiting) -> NewRecord:
 def _receipt(d: _Decided) -> Kept:
     p = d.waiting.prepared
     who = p.identity
-    return Kept(
-        d.outcome, who.study_uid, who.series_uid, who.sop_class_uid, who.sop_instance_uid, p.body_sha256.hex()
-    )
+    return Kept(d.outcome, who.study_uid, who.series_uid, who.sop_class_uid, who.sop_instance_uid, p.body_sha256.hex())
 
 
 def keeper_of(store: Store) -> Keeper:

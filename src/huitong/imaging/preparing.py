@@ -9,7 +9,6 @@ from typing import Any
 
 import orjson
 
-from huitong import __version__
 from huitong.base.errors import IdentityMismatch
 from huitong.imaging.attributes import Header, Identity, identity
 from huitong.imaging.model import Expected
@@ -17,6 +16,7 @@ from huitong.store.record import Buffer
 from huitong.wire.dicom.frames import Frames
 from huitong.wire.dicom.part10 import file_prefix
 from huitong.wire.dicom.scan import scan
+from huitong.wire.dimse.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION
 
 #: DICOM JSON repeats itself; level 1 takes it to a quarter at a tenth of the time of the default.
 _TAIL_LEVEL = 1
@@ -77,7 +77,12 @@ def _prefix(who: Identity, expected: Expected) -> bytes:
     if who.sop_class_uid != expected.sop_class_uid:
         raise IdentityMismatch(f"SOPClassUID is {who.sop_class_uid}, announced {expected.sop_class_uid}")
     return file_prefix(
-        who.sop_class_uid, who.sop_instance_uid, expected.transfer_syntax_uid, expected.source_ae, __version__
+        who.sop_class_uid,
+        who.sop_instance_uid,
+        expected.transfer_syntax_uid,
+        implementation_class_uid=IMPLEMENTATION_CLASS_UID,
+        implementation_version_name=IMPLEMENTATION_VERSION,
+        source_ae_title=expected.source_ae,
     )
 
 

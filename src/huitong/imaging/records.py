@@ -51,10 +51,12 @@ class Known:
         self.packs: dict[str, int] = {}
 
     def adopt(self, staged: Known) -> None:
-        for mine, new in ((self.studies, staged.studies), (self.series, staged.series), (self.packs, staged.packs)):
+        for mine in (self.studies, self.series, self.packs):
             if len(mine) > self._MOST:
                 mine.clear()
-            mine.update(new)  # type: ignore[attr-defined]
+        self.studies.update(staged.studies)
+        self.series.update(staged.series)
+        self.packs.update(staged.packs)
 
 
 def place_of(p: Prepared) -> Place:

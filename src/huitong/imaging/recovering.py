@@ -1,7 +1,7 @@
 """After a crash or a loss of the index: whole records behind a pack's indexed end are indexed, torn ones cut off.
 
-The same work rebuilds the whole index from the packs alone (`reindex`): an empty index is one in which every record lies
-behind the indexed end. Either may be interrupted at any moment and simply run again.
+The same work rebuilds the whole index from the packs alone (`reindex`): in an empty index every record lies behind
+the indexed end. Either may be interrupted at any moment and simply run again.
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ import hashlib
 import mmap
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-import structlog
+from dataclasses import dataclass, field
+
 from sqlalchemy import Connection, delete, select, text, update
 
+from huitong.base import log as logs
 from huitong.base.errors import SenderFault
 from huitong.imaging import records, rules
 from huitong.imaging.model import Outcome
@@ -22,10 +23,10 @@ from huitong.imaging.tables import INSTANCE, PACK, READY, SERIES, STUDY
 from huitong.store.blobs import Walked
 from huitong.store.store import Store
 
-#: Told (packs done, packs in all).
+#: Told (bytes done, bytes in all).
 Progress = Callable[[int, int], None]
 _GROUP = 500
-log = structlog.get_logger()
+log = logs.logger(__name__)
 
 
 @dataclass
@@ -36,9 +37,23 @@ class Recovered:
     indexed: int = 0
     #: Records whose content the index has already, at another place.
     spare: int = 0
-    #: Whole records that no longer read as the object they were.
-    damaged: int = 0
     cut_bytes: int = 0
+    #: Records that no longer read as the object they were.
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def clean(self) -> bool:
+        return not self.problems
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """What was counted, in the order to show."""
+        return {
+            "objects indexed": self.indexed,
+            "kept twice (harmless)": self.spare,
+            "bytes cut off behind torn writes": self.cut_bytes,
+            "damaged": len(self.problems),
+        }
 
 
 def recover(store: Store, progress: Progress = lambda _done, _all: None) -> Recovered:
@@ -46,14 +61,23 @@ def recover(store: Store, progress: Progress = lambda _done, _all: None) -> Reco
     done = Recovered()
     with store.database.read() as tx:
         known = {r.name: r for r in tx.execute(select(PACK))}
-    open_packs = [name for name in store.blobs.names() if name not in known or not known[name].sealed]
-    for number, name in enumerate(open_packs):
-        progress(number, len(open_packs))
+    names = [name for name in store.blobs.names() if name not in known or not known[name].sealed]
+    starts = {name: known[name].indexed_bytes if name in known else 0 for name in names}
+    sizes = {name: store.blobs.open(name).size() - starts[name] for name in names}
+    total, read = sum(sizes.values()), 0
+    for name in names:
         if store.blobs.take_over(name):
-            _recover_pack(store, name, known[name].indexed_bytes if name in known else 0, done)
-    progress(len(open_packs), len(open_packs))
+            _recover_pack(store, name, starts[name], done)
+        read += sizes[name]
+        progress(read, total)
     if done != Recovered():
-        log.warning("imaging.recovered", **vars(done))
+        log.warning(
+            "records recovered",
+            indexed=done.indexed,
+            spare=done.spare,
+            cut_bytes=done.cut_bytes,
+            damaged=len(done.problems),
+        )
     return done
 
 
@@ -90,15 +114,15 @@ def _read(store: Store, name: str, walked: Walked, done: Recovered) -> Prepared 
         payload = view[at : at + head.payload_bytes]
         tail = bytes(view[at + head.payload_bytes : at + head.payload_bytes + head.tail_bytes])
         try:
-            if hashlib.sha256(payload[head.head_bytes :]).digest() != head.body_sha256:
-                raise SenderFault("digest")
-            institution, at_ms = str(fields["institution"]), int(str(fields["at_ms"]))
-            return prepare(payload, None, institution=institution, received_at_ms=at_ms, tail=tail)
-        except (SenderFault, KeyError, ValueError):
-            done.damaged += 1
-            return None
+            if hashlib.sha256(payload[head.head_bytes :]).digest() == head.body_sha256:
+                institution, at_ms = str(fields["institution"]), int(str(fields["at_ms"]))
+                return prepare(payload, None, institution=institution, received_at_ms=at_ms, tail=tail)
+        except (SenderFault, KeyError, ValueError) as e:
+            log.warning("record does not read as an object", pack=name, at=walked.offset, error=str(e))
         finally:
             payload.release()
+    done.problems.append(f"damaged: {name}:{walked.offset} {fields.get('institution', '')}")
+    return None
 
 
 @contextmanager
@@ -155,10 +179,14 @@ def _first_come_first(tx: Connection) -> None:
 
 
 def _variants_by_arrival(tx: Connection) -> Iterator[tuple[int, int]]:
-    rows = tx.execute(text(
-        "SELECT i.pk, row_number() OVER (PARTITION BY i.series_pk, i.sop_uid ORDER BY i.received_at_ms, i.pk) - 1 AS v, "
-        "i.variant FROM instance i JOIN (SELECT DISTINCT series_pk, sop_uid FROM instance WHERE variant > 0) d "
-        "ON d.series_pk = i.series_pk AND d.sop_uid = i.sop_uid"
-    )).all()  # fmt: skip
+    rows = tx.execute(_BY_ARRIVAL).all()
     return ((r.pk, r.v) for r in rows if r.v != r.variant)
 
+
+_BY_ARRIVAL = text("""
+    SELECT i.pk, i.variant,
+           row_number() OVER (PARTITION BY i.series_pk, i.sop_uid ORDER BY i.received_at_ms, i.pk) - 1 AS v
+    FROM instance i
+    JOIN (SELECT DISTINCT series_pk, sop_uid FROM instance WHERE variant > 0) d
+      ON d.series_pk = i.series_pk AND d.sop_uid = i.sop_uid
+""")

@@ -3,8 +3,8 @@
 How a page of studies is found, whatever the archive's size:
 1. Conditions on columns go into SQL; the order (date, time, key; newest first) is an index, paging is by its key.
 2. A text condition gives grams; the gram index names the candidates, and each is checked against the pattern.
-3. Where candidates are too many to list, or a pattern is too short for grams, matches are dense: the date index is walked
-   and each row checked until the page is full, at most `_WALK` rows; the cursor then says where to go on.
+3. Where candidates are too many to list, or a pattern is too short for grams, matches are dense: the date index is
+   walked and each row checked until the page is full, at most `_WALK` rows; the cursor then says where to go on.
 """
 
 from __future__ import annotations
@@ -214,7 +214,8 @@ def find_studies(tx: Connection, plan: Plan, query: Query, *, limit: int, count_
             return _listed(tx, [*where, STUDY.c.pk.in_(pks)], plan.checks, query, limit)
         if query.count_exactly:
             every = text("SELECT rowid FROM study_grams WHERE study_grams MATCH :match")
-            return _listed(tx, [*where, STUDY.c.pk.in_(every.bindparams(match=_match(plan.tokens)))], plan.checks, query, limit)
+            named = STUDY.c.pk.in_(every.bindparams(match=_match(plan.tokens)))
+            return _listed(tx, [*where, named], plan.checks, query, limit)
     if plan.checks:
         if query.count_exactly:
             return _listed(tx, where, plan.checks, query, limit)
@@ -245,12 +246,11 @@ def _unchecked(tx: Connection, where: list[ColumnElement[bool]], query: Query, l
     return Hits(rows[:limit], total if known else None, total, cursor_of(rows[limit - 1]) if more else None)
 
 
-def _listed(
-    tx: Connection, where: list[ColumnElement[bool]], checks: list[Check], query: Query, limit: int
-) -> Hits:
+def _listed(tx: Connection, where: list[ColumnElement[bool]], checks: list[Check], query: Query, limit: int) -> Hits:
     """Every row is checked, so that the total is known; only the page is held."""
     behind = cursor_values(query.after) if query.after else None
-    skip, total, passed, page = 0 if behind else query.offset, 0, 0, []
+    skip, total, passed = 0 if behind else query.offset, 0, 0
+    page: list[Row[Any]] = []
     for row in _stream(tx, select(STUDY).where(*where)):
         if not all(check(row) for check in checks):
             continue
@@ -263,11 +263,10 @@ def _listed(
     return Hits(page, total, total, cursor_of(page[-1]) if more and page else None)
 
 
-def _walked(
-    tx: Connection, where: list[ColumnElement[bool]], checks: list[Check], query: Query, limit: int
-) -> Hits:
+def _walked(tx: Connection, where: list[ColumnElement[bool]], checks: list[Check], query: Query, limit: int) -> Hits:
     """Rows are checked in order until the page is full, or `_WALK` of them: then the cursor says where to go on."""
-    skip, passed, page = 0 if query.after else query.offset, 0, []
+    skip, passed = 0 if query.after else query.offset, 0
+    page: list[Row[Any]] = []
     stream = _stream(tx, _behind(select(STUDY).where(*where), query))
     for seen, row in enumerate(stream, 1):
         if all(check(row) for check in checks):
@@ -289,7 +288,7 @@ def _stream(tx: Connection, statement: Select[Any]) -> Iterator[Row[Any]]:
 def _behind(statement: Select[Any], query: Query) -> Select[Any]:
     if query.after is None:
         return statement
-    return statement.where(_KEY < tuple_(*cursor_values(query.after)))
+    return statement.where(tuple_(*cursor_values(query.after)) > _KEY)
 
 
 def cursor_of(row: Row[Any]) -> str:

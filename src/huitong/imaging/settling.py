@@ -10,9 +10,10 @@ import threading
 from collections import Counter
 from typing import Any
 
-import structlog
-from sqlalchemy import Row, select, update
+from sqlalchemy import Row, func, select, update
 
+from huitong.base import log as logs
+from huitong.base import metrics
 from huitong.base.clock import Clock, now
 from huitong.base.errors import HuitongError
 from huitong.imaging import lookups, rules
@@ -24,7 +25,7 @@ from huitong.store.store import Store
 
 FACT = "imaging.study_settled"
 _AT_ONCE = 20
-log = structlog.get_logger()
+log = logs.logger(__name__)
 
 
 class Settler:
@@ -38,6 +39,10 @@ class Settler:
     def start(self) -> None:
         self._thread.start()
 
+    @property
+    def started(self) -> bool:
+        return self._thread.is_alive()
+
     def stop(self) -> None:
         self._stop.set()
         self._thread.join()
@@ -49,9 +54,9 @@ class Settler:
                 while self.settle_due() == _AT_ONCE and not self._stop.is_set():
                     pass
             except HuitongError as e:  # the disk is full, say: the next round tries again
-                log.warning("imaging.settle_failed", error=str(e))
+                log.warning("settling put off", error=str(e))
             except Exception:
-                log.exception("imaging.settle_failed")
+                log.exception("settling failed")
 
     def settle_due(self) -> int:
         """Settle the studies that are due, some at a time; how many that were."""
@@ -79,7 +84,8 @@ class Settler:
             if done.rowcount and (said is None or said.body != body):
                 fact = {"kind": FACT, "institution": study.institution, "subject": study.study_uid, "body": body}
                 ledger.append(tx, at=self._clock(), **fact)
-        log.info("imaging.study_settled", institution=study.institution, instances=body["instances"])
+        metrics.SETTLED.inc()
+        log.debug("study settled", institution=study.institution, instances=body["instances"])
 
     def _make_ready(self, series: list[Row[Any]], contents: list[StoredInstance]) -> None:
         ready = ready_of(self._store)
@@ -121,3 +127,10 @@ def _summed(contents: list[StoredInstance]) -> dict[str, Any]:
         "bytes": sum(each.size_bytes for each in contents),
         "digest": rules.manifest_digest(bytes.fromhex(each.sha256) for each in contents),
     }
+
+
+def count_unsettled(store: Store) -> int:
+    """Studies that still arrive or wait to settle."""
+    waiting = select(func.count()).select_from(STUDY).where(STUDY.c.settled_revision < STUDY.c.revision)
+    with store.database.read() as tx:
+        return tx.execute(waiting).scalar_one()

@@ -1,4 +1,4 @@
-"""Is everything that was acknowledged still there, byte for byte? Reads every blob again; index against blobs both ways."""
+"""Is everything acknowledged still there, byte for byte? Every blob read again, index against blobs both ways."""
 
 from __future__ import annotations
 
@@ -42,7 +42,31 @@ class VerifyReport:
 
     @property
     def clean(self) -> bool:
-        return not (self.damaged or self.missing or self.unindexed or self.ledger_breaks)
+        return not self.problems
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """What was counted, in the order to show."""
+        return {
+            "objects read": self.records,
+            "bytes read": self.bytes,
+            "damaged": len(self.damaged),
+            "missing from the packs": len(self.missing),
+            "missing from the index": len(self.unindexed),
+            "ledger lines altered": len(self.ledger_breaks),
+            "kept twice (harmless)": self.spare,
+            "to be made ready again (harmless)": self.stale,
+        }
+
+    @property
+    def problems(self) -> list[str]:
+        """What is wrong, a line each."""
+        return [
+            *(f"damaged: {each}" for each in self.damaged),
+            *(f"missing from the packs: {each}" for each in self.missing),
+            *(f"missing from the index: {each}" for each in self.unindexed),
+            *(f"ledger: line {seq} does not follow from the line before" for seq in self.ledger_breaks),
+        ]
 
 
 def verify(store: Store, progress: Progress = lambda _done, _all: None) -> VerifyReport:

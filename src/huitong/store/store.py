@@ -88,7 +88,7 @@ class Store:
                     found = self._once[name] = make()
                     if close is not None:
                         self._closers.append(lambda: close(found))
-        return found  # type: ignore[no-any-return]
+        return found
 
     def close(self) -> None:
         """What was accepted is finished first."""

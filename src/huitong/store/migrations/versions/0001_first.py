@@ -3,6 +3,8 @@
 Revision: 0001
 """
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -16,11 +18,11 @@ def _text(name: str) -> sa.Column[str]:
     return sa.Column(name, sa.Text, nullable=False)
 
 
-def _number(name: str, **more: object) -> sa.Column[int]:
+def _number(name: str, **more: Any) -> sa.Column[int]:
     return sa.Column(name, sa.BigInteger, nullable=False, **more)
 
 
-def _small(name: str, **more: object) -> sa.Column[int]:
+def _small(name: str, **more: Any) -> sa.Column[int]:
     return sa.Column(name, sa.Integer, nullable=False, **more)
 
 

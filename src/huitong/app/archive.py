@@ -1,0 +1,53 @@
+"""A data folder opened for work: with its institutions known and, unless alone, crashes cleaned up."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, closing
+from dataclasses import dataclass
+
+from huitong.access.actions import Access
+from huitong.base.settings import Settings
+from huitong.directory.actions import read_directory
+from huitong.imaging import actions as imaging
+from huitong.store.store import Store
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """An open store and the door to it."""
+
+    store: Store
+    access: Access
+
+
+def open_now(settings: Settings) -> Archive:
+    """Open for keeping and finding; what a crash left behind is indexed first."""
+    directory = read_directory(settings.institutions, demo=settings.demo)
+    store = Store(settings)
+    imaging.recover(store)
+    return Archive(store, Access(store, directory))
+
+
+@asynccontextmanager
+async def open_archive(settings: Settings) -> AsyncIterator[Archive]:
+    """The archive for the commands of the operator; closed, everything accepted finished, at the end."""
+    archive = open_now(settings)
+    try:
+        yield archive
+    finally:
+        archive.store.close()
+
+
+def verify(settings: Settings, progress: Progress) -> imaging.VerifyReport:
+    """Every stored byte against its digest, the index against the packs both ways; also while a server runs."""
+    with closing(Store(settings)) as store:
+        return imaging.verify(store, progress)
+
+
+def reindex(settings: Settings, progress: Progress) -> imaging.Recovered:
+    """The index made again from the packs alone. Raises StoreUnavailable while another process has the folder."""
+    with closing(Store(settings, alone=True)) as store:
+        return imaging.reindex(store, progress)

@@ -1,0 +1,92 @@
+"""`huitong serve`: HTTP, DIMSE and the followers of one store in one process, until told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from huitong.app.archive import Archive, open_now
+from huitong.app.asgi import application
+from huitong.app.http import serve_http
+from huitong.base import log as logs
+from huitong.base import metrics
+from huitong.base.settings import Settings
+from huitong.imaging import actions as imaging
+from huitong.imaging.doors.dimse import DimseServer, DimseService
+
+log = logs.logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """A server that accepts, and how to stop it."""
+
+    archive: Archive
+    http_port: int
+    dimse_port: int
+    stop: asyncio.Event
+
+
+async def serve(settings: Settings, started: Callable[[Serving], None] = lambda _: None) -> None:
+    """Serve until SIGTERM or SIGINT, or until `started`'s `Serving.stop` is set; then finish what was accepted.
+
+    Raises SettingsError when an address cannot be had or an institution is not usable.
+    """
+    stop = asyncio.Event()
+    _stop_on_signals(stop)
+    archive = open_now(settings)
+    settler = imaging.Settler(archive.store)
+    dimse = DimseServer(_dimse_service(archive))
+    try:
+        dimse_port = await dimse.start(settings.dimse.host, settings.dimse.port)
+        settler.start()
+
+        def accepting(http_port: int) -> None:
+            log.info("ready", http=f"http://{settings.http.host}:{http_port}/", dimse=dimse_port, aet=settings.ae_title)
+            started(Serving(archive, http_port, dimse_port, stop))
+
+        await serve_http(
+            application(archive.store, archive.access, lambda: dimse.associations),
+            settings.http.host,
+            settings.http.port,
+            stop=stop,
+            grace_s=settings.stop_grace_s,
+            started=accepting,
+        )
+    finally:
+        log.info("stopping")
+        await dimse.stop(settings.stop_grace_s)
+        if settler.started:
+            await asyncio.to_thread(settler.stop)
+        await asyncio.to_thread(archive.store.close)
+        log.info("stopped")
+
+
+def _dimse_service(archive: Archive) -> DimseService:  # type: ignore[type-arg]
+    settings = archive.store.settings
+    return DimseService(
+        identify=archive.access.by_ae,
+        new_intake=imaging.new_intake,
+        keep=imaging.keep_instance,
+        aet=settings.ae_title,
+        max_pdu_bytes=settings.max_pdu_bytes,
+        max_associations=settings.max_associations,
+        idle_timeout_s=settings.association_idle_s,
+        on_event=_count,
+    )
+
+
+def _count(name: str, /, **_fields: object) -> None:
+    if name.startswith("association_"):
+        metrics.ASSOCIATIONS.labels(name.removeprefix("association_")).inc()
+
+
+def _stop_on_signals(stop: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        try:
+            loop.add_signal_handler(number, stop.set)
+        except (NotImplementedError, RuntimeError, ValueError):  # not the main thread, in tests
+            return

@@ -1,0 +1,31 @@
+"""What is counted while the service runs, in Prometheus' terms: one table for /metrics and its docs page."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge, Histogram
+
+_SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
+_SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
+
+INSTANCES = Counter(
+    "huitong_instances", "Instances acknowledged, by door, institution and outcome.", ["door", "institution", "outcome"]
+)
+BYTES = Counter("huitong_received_bytes", "Bytes of acknowledged instances that were new.", ["door", "institution"])
+REFUSED = Counter("huitong_refused", "Instances refused, by door and error code.", ["door", "code"])
+GROUP_SIZE = Histogram("huitong_group_instances", "Instances made durable together.", buckets=_SIZES)
+GROUP_SECONDS = Histogram(
+    "huitong_group_seconds", "Time to make a group durable: look-up, packs and index.", buckets=_SECONDS
+)
+ASSOCIATIONS = Counter("huitong_associations", "DICOM associations, by how they began or ended.", ["event"])
+ASSOCIATIONS_OPEN = Gauge("huitong_associations_open", "DICOM associations established now.")
+REQUESTS = Counter("huitong_http_requests", "HTTP requests answered, by method and status.", ["method", "status"])
+REQUEST_SECONDS = Histogram("huitong_http_seconds", "Time to the last byte of an answer.", ["method"], buckets=_SECONDS)
+SETTLED = Counter("huitong_studies_settled", "Studies settled.")
+UNSETTLED = Gauge("huitong_studies_unsettled", "Studies that still arrive or wait to settle.")
+FREE_BYTES = Gauge("huitong_free_bytes", "Room left on the data volume.")
+
+#: Every metric, in the order of the docs page.
+TABLE = (
+    INSTANCES, BYTES, REFUSED, GROUP_SIZE, GROUP_SECONDS, ASSOCIATIONS, ASSOCIATIONS_OPEN, REQUESTS, REQUEST_SECONDS,
+    SETTLED, UNSETTLED, FREE_BYTES,
+)  # fmt: skip
