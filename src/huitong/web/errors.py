@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from http import HTTPStatus
+from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
+from starlette.types import ExceptionHandler
 
-from huitong.base.errors import HuitongError, answer_for
+from huitong.base.errors import HuitongError
 from huitong.web.headers import PAGE_POLICY
 from huitong.web.i18n import language_of
 from huitong.web.look import page
 from huitong.web.modalities import _
+from huitong.wire.problem import MEDIA_TYPE, Problem, problem_of
 
 _CUT = (
     _("This address is not understood"),
@@ -57,11 +61,25 @@ def error_page(request: Request, status: int, detail: str = "") -> Response:
     return HTMLResponse(html, status, headers=headers)
 
 
-def page_for_exception(request: Request, error: Exception) -> Response:
-    """An exception handler for everything that people open in a browser."""
-    if isinstance(error, HTTPException):
-        return error_page(request, error.status_code)
-    answer = answer_for(error)
-    # Our own faults are for the log; what the caller got wrong is said to the caller.
-    detail = str(error) if isinstance(error, HuitongError) and answer.http < 500 else ""
-    return error_page(request, answer.http, detail)
+async def answer_exception(request: Request, error: Exception) -> Response:
+    """The exception handler: a page for whoever accepts one, problem details (RFC 9457) for programs."""
+    problem = _problem(error)
+    if "text/html" in request.headers.get("accept", ""):
+        # Our own faults are for the log; what the caller got wrong is said to the caller.
+        return error_page(request, problem.status, problem.detail if problem.status < 500 else "")
+    headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
+    if problem.status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = "Bearer"
+    return Response(problem.document(request.url.path), problem.status, headers, media_type=MEDIA_TYPE)
+
+
+def handlers() -> Mapping[Any, ExceptionHandler]:
+    """What the app gives to Starlette as `exception_handlers`."""
+    return {HuitongError: answer_exception, HTTPException: answer_exception, Exception: answer_exception}
+
+
+def _problem(error: Exception) -> Problem:
+    if not isinstance(error, HTTPException):
+        return problem_of(error)
+    code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "-")
+    return Problem(error.status_code, code, HTTPStatus(error.status_code).phrase)

@@ -46,6 +46,11 @@ class Search:
         return replace(self, after="", trail="") != Search()
 
     @property
+    def narrow(self) -> bool:
+        """Asks for more than a name and a quick choice of the period."""
+        return any((self.patient, self.accession, self.since, self.until, self.modality, self.institution))
+
+    @property
     def page(self) -> int:
         """From 1; exact as long as the trail is."""
         return 1 if not self.after else 2 + len(self._cursors())

@@ -9,6 +9,9 @@
     document.cookie = 'i18next=zh-CN; path=/; max-age=31536000; samesite=lax';
   }
 
+  // OHIF's introduction is English only and stands before the first image.
+  localStorage.setItem('shownTours', JSON.stringify(['basicViewerTour']));
+
   // The same study may have been sent by two institutions; each has a DICOMweb root of its own.
   const institution = query.get('institution');
   const root = location.origin + '/dicom-web' + (institution ? `/at/${encodeURIComponent(institution)}` : '');
