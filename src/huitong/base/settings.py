@@ -56,7 +56,7 @@ class Settings:
     # fmt: off
     data: Path = _row(
         Path("huitong-data"), kinds.PATH, "",
-        "Folder that holds everything kept: packs, index, ledger. Made when absent; one server at a time may use it.")
+        "Folder that holds everything kept: packs, index and ledger. Made when absent.")
     http: Address = _row(
         Address("127.0.0.1", 8080), kinds.HOST_AND_PORT, "",
         "Where pages, viewer and DICOMweb are served. Put a TLS proxy in front before opening it to others.")

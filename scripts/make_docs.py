@@ -1,0 +1,160 @@
+"""Make the generated pages from the tables in the code: `make docs`; with --check say which are out of date."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from huitong.base import metrics
+from huitong.base.errors import ANSWERS, CallerFault, HuitongError, OurFault, SenderFault
+from huitong.base.settings import DEFAULTS, ROWS
+from huitong.cli import main as cli
+from huitong.cli.options import default_text
+
+ROOT = Path(__file__).resolve().parents[1]
+NOTE = "<!-- Made by `make docs` from {source}; edit that instead. -->\n\n"
+
+
+SETTINGS_INTRODUCTION = """
+Every setting can be a flag (`--settle-s 30`), a variable of the environment (`HUITONG_SETTLE_S=30`) or a line of a file
+(`settle_s = 30`); flags win over the environment, the environment over the file, the file over the default. The file is
+what `--settings` or `HUITONG_SETTINGS` names, else `huitong.toml` in the current folder;
+[`huitong.sample.toml`](../../huitong.sample.toml) has every line. A name that is no setting is refused, naming those
+that are near. `huitong settings` shows what is in force and where each value comes from; secrets are shown as stars.
+
+Sizes are written as a number of bytes or with a binary unit (`8 MiB`), networks as a list separated by commas."""
+UNITS = {"s": "seconds", "ms": "milliseconds"}
+
+
+def documents() -> dict[str, str]:
+    """Path from the root of the checkout -> text, of every generated file."""
+    return {
+        "docs/reference/settings.md": "\n".join(_settings()) + "\n",
+        "docs/reference/errors.md": "\n".join(_errors()) + "\n",
+        "docs/reference/cli.md": "\n".join(_commands()) + "\n",
+        "docs/reference/metrics.md": "\n".join(_metrics()) + "\n",
+        "huitong.sample.toml": "\n".join(_sample()) + "\n",
+    }
+
+
+def _settings() -> Iterator[str]:
+    yield "# Settings"
+    yield "\n" + NOTE.format(source="src/huitong/base/settings.py").strip()
+    yield SETTINGS_INTRODUCTION
+    for name, row in ROWS.items():
+        unit = f", in {UNITS.get(row.unit, row.unit)}" if row.unit else ""
+        least = f", at least {row.kind.show(int(row.minimum))}" if row.minimum is not None else ""
+        yield f"\n## `{name}`\n\n{row.sentence}\n"
+        yield f"{row.kind.name.capitalize().replace('Ae', 'AE')}{unit}{least}. Default: {_code(default_text(name))}."
+        yield f"Flag `--{name.replace('_', '-')}`, variable `HUITONG_{name.upper()}`."
+
+
+def _code(text: str) -> str:
+    return text if text == "empty" else f"`{text}`"
+
+
+def _sample() -> Iterator[str]:
+    yield "# Every setting of Huitong with its default. Copy to huitong.toml and change what you need."
+    yield "# Made by `make docs` from src/huitong/base/settings.py."
+    for name, row in ROWS.items():
+        yield f"\n# {row.sentence}"
+        if row.unit:
+            yield f"# In {UNITS.get(row.unit, row.unit)}."
+        default = DEFAULTS[name]
+        value = row.kind.show(default)
+        if isinstance(default, bool):
+            value = "true" if default else "false"
+        elif row.default_text:
+            yield f"# By default {row.default_text}."
+            value = '""'
+        elif not isinstance(default, int | float) or not value.replace(".", "").isdigit():
+            value = f'"{value}"'
+        yield f"# {name} = {value}"
+
+
+def _errors() -> Iterator[str]:
+    yield "# Errors"
+    yield "\n" + NOTE.format(source="src/huitong/base/errors.py").strip()
+    yield (
+        "\nWhatever the door, a fault is answered from one table. `code` stands in the body of HTTP answers"
+        " (`application/problem+json`, RFC 9457)\nand in the log; *DIMSE* is the status of a C-STORE-RSP and its like"
+        " (PS3.7 annex C, PS3.4 table B.2-1); *FHIR* the issue type of an OperationOutcome."
+    )
+    families: tuple[tuple[type[HuitongError], str], ...] = (
+        (OurFault, "Ours: look at the log, mend it, senders may try again"),
+        (SenderFault, "The sender's: the object cannot be kept as it is"),
+        (CallerFault, "The caller's: the request cannot be answered"),
+    )
+    for family, heading in families:
+        yield f"\n## {heading}"
+        for cls, answer in ANSWERS.items():
+            if issubclass(cls, family):
+                about = (cls.__doc__ or "").strip().splitlines()[0]
+                hint = f" What to do: {cls.hint}." if cls.hint else ""
+                yield f"\n### `{cls.__name__}`\n\n{about}{hint}\n"
+                yield f"code `{answer.code}` · HTTP {answer.http} · DIMSE `{answer.dimse:04X}` · FHIR `{answer.fhir}`"
+    answer = ANSWERS[HuitongError]
+    yield "\n## Anything else\n\n### `HuitongError`\n"
+    yield "An exception that nobody foresaw is our fault, and is answered without its text; the log has it.\n"
+    yield f"code `{answer.code}` · HTTP {answer.http} · DIMSE `{answer.dimse:04X}` · FHIR `{answer.fhir}`"
+
+
+def _metrics() -> Iterator[str]:
+    yield "# Metrics"
+    yield "\n" + NOTE.format(source="src/huitong/base/metrics.py").strip()
+    yield "\nAt `/metrics`, in the text format of Prometheus. They name institutions, never people."
+    for metric in metrics.TABLE:
+        for described in metric.describe():
+            suffix = "_total" if described.type == "counter" else ""
+            labels = ", ".join(f"`{name}`" for name in metric._labelnames)
+            yield f"\n## `{described.name}{suffix}`\n\n{described.documentation}\n"
+            yield f"{described.type.capitalize()}" + (f", by {labels}." if labels else ".")
+
+
+def _commands() -> Iterator[str]:
+    yield "# Commands"
+    yield "\n" + NOTE.format(source="src/huitong/cli/commands.py").strip()
+    yield (
+        "\nEvery command takes every [setting](settings.md) as a flag, and `--settings FILE`. Exit status: 0 all good,"
+        " 1 something was refused or is wrong,\n2 the command could not do its work (also wrong usage), 130 broken off"
+        " with Ctrl-C. Tables go to standard output, progress and log to standard error."
+    )
+    for name, command in sorted(cli.commands.items()):
+        usage = " ".join(["huitong", name, *(_usage(each) for each in command.params if each.name not in ROWS)])
+        yield f"\n## `{name}`\n\n```\n{usage}\n```\n"
+        yield inspect.cleandoc(command.help or "")
+        for each in command.params:
+            if isinstance(each, click.Option) and each.name not in ROWS and each.name != "settings_file":
+                yield f"\n`{each.opts[0]} {each.metavar}`: {each.help}"
+
+
+def _usage(parameter: click.Parameter) -> str:
+    if isinstance(parameter, click.Argument):
+        return str(parameter.metavar)
+    if parameter.name == "settings_file":
+        return "[SETTINGS]"
+    text = f"{parameter.opts[0]} {parameter.metavar}"
+    return text if parameter.required else f"[{text}]"
+
+
+def run(arguments: list[str]) -> int:
+    """Write what has changed, or with --check name it; exit status."""
+    stale = [name for name, text in documents().items() if not _is(ROOT / name, text)]
+    for name in stale:
+        click.echo(f"{name} is out of date: make docs" if arguments == ["--check"] else f"made {name}")
+        if arguments != ["--check"]:
+            (ROOT / name).parent.mkdir(parents=True, exist_ok=True)
+            (ROOT / name).write_text(documents()[name], "utf-8")
+    return int(bool(stale) and arguments == ["--check"])
+
+
+def _is(path: Path, text: str) -> bool:
+    return path.exists() and path.read_text("utf-8") == text
+
+
+if __name__ == "__main__":
+    sys.exit(run(sys.argv[1:]))
