@@ -300,7 +300,7 @@ def cursor_values(cursor: str) -> tuple[str, str, int]:
     """Raises BadRequest for what is no cursor of ours."""
     try:
         date, time, pk = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-    except ValueError as e:
+    except (ValueError, TypeError) as e:
         raise BadRequest("`after` is not a cursor that this server gave") from e
     if not (isinstance(date, str) and isinstance(time, str) and isinstance(pk, int)):
         raise BadRequest("`after` is not a cursor that this server gave")

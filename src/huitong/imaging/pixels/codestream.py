@@ -75,29 +75,53 @@ def _sof(body: bytes, adobe: int | None, jfif: bool) -> Codestream:
 
 
 def jpeg2000(frame: bytes) -> Codestream:
-    """The claim of a JPEG 2000 or HTJ2K frame (ISO/IEC 15444-1 A.5.1, A.6.1), bare or in a JP2 box."""
+    """The claim of a JPEG 2000 or HTJ2K frame (ISO/IEC 15444-1 A.5.1, A.6.1), bare or in a JP2 box.
+
+    Tiles and code blocks are held against the standard's limits: decoders loop for hours on some that break them.
+    """
     at = frame.find(b"\xff\x4f\xff\x51")
     if at < 0 or len(frame) < at + 45:
         raise CannotRender("the frame is not JPEG 2000")
-    x, y, left, top = struct.unpack_from(">IIII", frame, at + 8)
+    right, bottom, left, top, across, down, tile_left, tile_top = struct.unpack_from(">8I", frame, at + 8)
     components, precision = struct.unpack_from(">HB", frame, at + 40)
     (length,) = struct.unpack_from(">H", frame, at + 4)
+    sound = (
+        tile_left <= left < min(right, tile_left + across)
+        and tile_top <= top < min(bottom, tile_top + down)
+        and length == 38 + 3 * components
+        and len(frame) >= at + 4 + length
+    )
+    if not sound:
+        raise CannotRender("the JPEG 2000 frame is broken")
+    tiles = -(-(right - tile_left) // across) * -(-(bottom - tile_top) // down)
+    sampling = {frame[at + 43 + 3 * n + k] for n in range(components) for k in (0, 1)}
+    if tiles > _MAX_TILES or sampling != {1}:
+        raise CannotRender("the JPEG 2000 frame has too many tiles or subsampled components")
+    coding = _coding_style(frame, at + 4 + length)
     return Codestream(
-        y - top,
-        x - left,
+        bottom - top,
+        right - left,
         components,
         (precision & 0x7F) + 1,
         signed=bool(precision & 0x80),
-        transformed=_multiple_component_transform(frame, at + 4 + length),
+        transformed=coding[4] != 0,
     )
 
 
-def _multiple_component_transform(frame: bytes, at: int) -> bool:
-    while at + 9 <= len(frame) and frame[at] == 0xFF and frame[at + 1] != 0x90:
+_MAX_TILES = 16_384
+
+
+def _coding_style(frame: bytes, at: int) -> bytes:
+    """The COD segment's parameters (ISO/IEC 15444-1 A.6.1), checked: Scod, progression, layers, transform, …"""
+    while at + 4 <= len(frame) and frame[at] == 0xFF and frame[at + 1] != 0x90:
+        (length,) = struct.unpack_from(">H", frame, at + 2)
         if frame[at + 1] == 0x52:
-            return frame[at + 8] != 0
-        at += 2 + int(struct.unpack_from(">H", frame, at + 2)[0])
-    return False
+            body = frame[at + 4 : at + 2 + length]
+            if len(body) < 10 or body[5] > 32 or max(body[6], body[7]) > 8 or body[6] + body[7] > 8:
+                break
+            return body
+        at += 2 + length
+    raise CannotRender("the JPEG 2000 frame has no sound coding style")
 
 
 _XL_RATIOS = {1: (1, 1), 2: (12, 10), 3: (4, 3), 4: (3, 2), 5: (16, 9), 6: (5, 4), 7: (2, 1)}

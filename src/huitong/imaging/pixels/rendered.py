@@ -60,11 +60,15 @@ def rendered(
         media = _chosen(accept, ["text/html"])
         return Rendered(report_html(header).encode(), f"{media}; charset=utf-8", None)
     if tag_of("Rows") not in header:
-        raise CannotRender(f"objects of modality {text(header, 'Modality', 'unknown')} have no picture")
+        raise CannotRender(f"there is no picture in it (modality {text(header, 'Modality', 'unknown')})")
     media = _chosen(accept, list(ENCODINGS))
+    try:
+        frame = frames_reader(frame_number)
+    except IndexError as error:
+        raise CannotRender(f"it has no frame {frame_number}") from error
     body = render_frame(
         header,
-        frames_reader(frame_number),
+        frame,
         transfer_syntax_uid,
         frame_number=frame_number,
         window=window,

@@ -48,14 +48,21 @@ def report_fragment(header: Header) -> str:
 def _facts(header: Header) -> str:
     """Whom the report is about and how final it is."""
     facts = (
-        ("PatientName", person_name(header)),
-        ("PatientID", text(header, "PatientID")),
-        ("ContentDate", f"{text(header, 'ContentDate')} {text(header, 'ContentTime')[:6]}".strip()),
-        ("CompletionFlag", text(header, "CompletionFlag")),
-        ("VerificationFlag", text(header, "VerificationFlag")),
+        ("患者 Patient", person_name(header)),
+        ("编号 Patient ID", text(header, "PatientID")),
+        ("日期 Date", _moment(header)),
+        ("完成 Completion", text(header, "CompletionFlag")),
+        ("审核 Verification", text(header, "VerificationFlag")),
     )
     rows = "".join(f"<dt>{label}</dt><dd>{escape(value)}</dd>" for label, value in facts if value)
     return f"<dl>{rows}</dl>" if rows else ""
+
+
+def _moment(header: Header) -> str:
+    """ContentDate and ContentTime, the latter to the minute."""
+    date, time = text(header, "ContentDate"), text(header, "ContentTime")
+    day = f"{date[:4]}-{date[4:6]}-{date[6:8]}" if len(date) == 8 and date.isdigit() else date
+    return f"{day} {time[:2]}:{time[2:4]}" if len(time) >= 4 and time[:4].isdigit() else day
 
 
 def _children(item: Header, level: int, budget: list[int]) -> Iterator[str]:

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 import pydicom
+from pydicom.dataset import FileMetaDataset
 from pydicom.encaps import generate_frames
-from pydicom.uid import UID, ExplicitVRLittleEndian
+from pydicom.uid import PYDICOM_IMPLEMENTATION_UID, UID, ExplicitVRLittleEndian
 
 from huitong.base.errors import CannotRender
 from huitong.imaging.pixels.decode import DECODERS, NATIVE, decode_frame
@@ -75,24 +76,51 @@ def transcode_to_explicit_le(part10: bytes) -> bytes:
     """
     try:
         dataset = pydicom.dcmread(io.BytesIO(part10), force=True)
-        syntax = str(dataset.file_meta.TransferSyntaxUID)
+        syntax = _syntax(dataset)
     except Exception as error:  # pydicom raises many kinds on broken files
         raise CannotRender(f"the object cannot be read: {error}") from error
-    if syntax == _EXPLICIT_LITTLE_ENDIAN:
+    if syntax == _EXPLICIT_LITTLE_ENDIAN and part10[128:132] == b"DICM":
         return part10
     if "PixelData" in dataset and UID(syntax).is_encapsulated:
         _decompress(dataset, syntax)
-    if syntax == EXPLICIT_BIG_ENDIAN:
-        _swap_words(dataset)
-    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     out = io.BytesIO()
     try:
-        pydicom.dcmwrite(
-            out, dataset, implicit_vr=False, little_endian=True, force_encoding=True, enforce_file_format=True
-        )
+        if syntax == EXPLICIT_BIG_ENDIAN:
+            _swap_words(dataset)
+        _complete_meta(dataset)
+        if any(dataset.get_item(tag).VR is None for tag in dataset):
+            list(dataset.iterall())  # implicit VR, whatever the meta information says: gives every element its VR
+        pydicom.dcmwrite(out, dataset, implicit_vr=False, little_endian=True, force_encoding=True)
     except Exception as error:
         raise CannotRender(f"the object cannot be written: {error}") from error
     return out.getvalue()
+
+
+def _syntax(dataset: pydicom.Dataset) -> str:
+    """The transfer syntax stated, or for files without meta information the one pydicom found it to be."""
+    stated = dataset.file_meta.get("TransferSyntaxUID") if hasattr(dataset, "file_meta") else None
+    if stated:
+        return str(stated)
+    if not len(dataset):
+        raise ValueError("no data set")
+    implicit, little = dataset.original_encoding
+    return "1.2.840.10008.1.2" if implicit else (_EXPLICIT_LITTLE_ENDIAN if little else EXPLICIT_BIG_ENDIAN)
+
+
+def _complete_meta(dataset: pydicom.Dataset) -> None:
+    """File meta information of PS3.10 7.1 for the new syntax; what was there stays."""
+    if not hasattr(dataset, "file_meta"):
+        dataset.file_meta = FileMetaDataset()
+    meta = dataset.file_meta
+    meta.FileMetaInformationGroupLength = 0  # counted while writing
+    if "FileMetaInformationVersion" not in meta:
+        meta.FileMetaInformationVersion = b"\0\1"
+    meta.MediaStorageSOPClassUID = meta.get("MediaStorageSOPClassUID") or dataset.get("SOPClassUID", "")
+    meta.MediaStorageSOPInstanceUID = meta.get("MediaStorageSOPInstanceUID") or dataset.get("SOPInstanceUID", "")
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    if "ImplementationClassUID" not in meta:
+        meta.ImplementationClassUID = PYDICOM_IMPLEMENTATION_UID
+    dataset.preamble = getattr(dataset, "preamble", None) or b"\0" * 128
 
 
 def _decompress(dataset: pydicom.Dataset, syntax: str) -> None:

@@ -1,0 +1,165 @@
+"""Keeping: identity, variants, groups with bad members, what is durable when the receipt is given."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from pydicom.uid import generate_uid
+from tests.archives import archive_in
+from tests.objects import CT, dataset, part10
+
+from huitong.base.errors import IdentityMismatch, MissingIdentity, NotAllowed, NotDicom, StoreFull
+from huitong.imaging import actions
+from huitong.imaging.model import Expected, Kept, Outcome
+from huitong.wire.query import Level
+
+IMPLICIT = "1.2.840.10008.1.2"
+
+
+def outcomes(receipts: list[Kept | BaseException]) -> list[Outcome | type[BaseException]]:
+    return [r.outcome if isinstance(r, Kept) else type(r) for r in receipts]
+
+
+def test_the_bytes_come_back_as_they_were_sent(tmp_path: Path) -> None:
+    data = part10()
+    with archive_in(tmp_path) as archive:
+        (kept,) = archive.keep_now(data)
+        assert isinstance(kept, Kept)
+        stored = actions.locate(archive.reader, kept.study_uid, kept.series_uid, kept.sop_instance_uid)
+        assert actions.open_slice(archive.reader, stored).read() == data
+
+
+def test_the_same_bytes_twice_are_kept_once_also_within_one_group(tmp_path: Path) -> None:
+    data = part10()
+    with archive_in(tmp_path) as archive:
+        assert sorted(o.name for o in outcomes(archive.keep_now(data, data, data))) == ["ALREADY", "ALREADY", "KEPT"]
+        assert outcomes(archive.keep_now(data)) == [Outcome.ALREADY]
+        assert archive.rows()[0].instance_count == 1
+
+
+def test_other_bytes_under_the_same_uids_are_kept_beside_the_first_and_flagged(tmp_path: Path) -> None:
+    ds = dataset()
+    first = part10(ds)
+    ds.PixelData = bytes(32)
+    second = part10(ds)
+    with archive_in(tmp_path) as archive:
+        (one,) = archive.keep_now(first)
+        (two,) = archive.keep_now(second)
+        assert isinstance(one, Kept)
+        assert isinstance(two, Kept)
+        assert two.outcome is Outcome.VARIANT
+        place = (one.study_uid, one.series_uid, one.sop_instance_uid)
+        assert actions.open_slice(archive.reader, actions.locate(archive.reader, *place)).read() == first
+        (variant,) = actions.variants(archive.reader, one.study_uid)
+        assert actions.open_slice(archive.reader, variant).read() == second
+        again = actions.locate_variant(archive.reader, one.study_uid, one.sop_instance_uid, two.sha256)
+        assert again == variant
+        assert archive.rows()[0].flags == ("variant",)
+        assert archive.rows()[0].instance_count == 1
+
+
+def test_two_institutions_with_the_same_uids_have_two_studies_and_the_first_is_shown(tmp_path: Path) -> None:
+    ds = dataset()
+    ours = part10(ds)
+    ds.PatientName = "Li^Si"
+    theirs = part10(ds)
+    with archive_in(tmp_path) as archive:
+        (a,) = archive.keep_now(ours)
+        (b,) = archive.keep_now(theirs, institution="YUNCHENG")
+        assert isinstance(a, Kept)
+        assert isinstance(b, Kept)
+        assert (a.outcome, b.outcome) == (Outcome.KEPT, Outcome.KEPT)
+        place = (a.study_uid, a.series_uid, a.sop_instance_uid)
+        assert actions.locate(archive.reader, *place).institution == "TAIYUAN"
+        assert actions.locate(archive.reader, *place, "YUNCHENG").institution == "YUNCHENG"
+        assert len(archive.find().rows) == 1
+        assert {(r.institution, r.flags) for r in archive.rows()} == {
+            ("TAIYUAN", ("uid-elsewhere",)),
+            ("YUNCHENG", ("uid-elsewhere",)),
+        }
+
+
+def test_another_patient_in_the_same_study_is_flagged(tmp_path: Path) -> None:
+    ds = dataset()
+    one = part10(ds)
+    ds.SOPInstanceUID = generate_uid()
+    ds.PatientID = "P0002"
+    with archive_in(tmp_path) as archive:
+        archive.keep_now(one, part10(ds))
+        assert archive.rows()[0].flags == ("other-patient",)
+
+
+def test_a_bad_object_does_not_cost_the_good_ones_of_its_group(tmp_path: Path) -> None:
+    objects = [part10(), b"no dicom at all", part10(StudyInstanceUID=None), part10()]
+    with archive_in(tmp_path) as archive:
+        assert outcomes(archive.keep_now(*objects)) == [Outcome.KEPT, NotDicom, MissingIdentity, Outcome.KEPT]
+        assert len(archive.rows()) == 2
+        assert list(archive.store.layout.spool.iterdir()) == []
+
+
+@pytest.mark.parametrize("size", [100, 100_000], ids=["in memory", "spooled"])
+def test_a_bare_data_set_gets_file_meta_and_one_identity_with_the_file(tmp_path: Path, size: int) -> None:
+    ds = dataset(Rows=size // 2, Columns=1, PixelData=bytes(size))
+    file = part10(ds)
+    bare = file[file.index(b"\x08\x00\x05\x00CS") :]
+    expected = Expected(CT, ds.SOPInstanceUID, "1.2.840.10008.1.2.1", "SCANNER1")
+    with archive_in(tmp_path, spool_bytes=50_000) as archive:
+        kept = asyncio.run(archive.keep(bare, expected=expected))
+        stored = actions.locate(archive.reader, kept.study_uid, kept.series_uid, kept.sop_instance_uid)
+        data = actions.open_slice(archive.reader, stored).read()
+        assert data[128:132] == b"DICM"
+        assert data.endswith(bare)
+        assert b"SCANNER1" in data[: -len(bare)]
+        assert actions.read_frame(archive.reader, stored, 1) == bytes(size)
+        assert outcomes(archive.keep_now(file)) == [Outcome.ALREADY]
+
+
+def test_an_object_that_is_not_the_announced_one_is_refused(tmp_path: Path) -> None:
+    ds = dataset()
+    file = part10(ds)
+    bare = file[file.index(b"\x08\x00\x05\x00CS") :]
+    with archive_in(tmp_path) as archive:
+        for expected in (
+            Expected(CT, "1.2.3", "1.2.840.10008.1.2.1", ""),
+            Expected("1.2.3", ds.SOPInstanceUID, "1.2.840.10008.1.2.1", ""),
+        ):
+            with pytest.raises(IdentityMismatch):
+                asyncio.run(archive.keep(bare, expected=expected))
+        assert archive.rows() == []
+
+
+def test_a_full_volume_refuses_and_recovers_by_itself(tmp_path: Path) -> None:
+    data = part10()
+    with archive_in(tmp_path, keep_free_bytes=1 << 60) as archive:
+        assert outcomes(archive.keep_now(data, data)) == [StoreFull, StoreFull]
+    with archive_in(tmp_path) as archive:
+        assert outcomes(archive.keep_now(data)) == [Outcome.KEPT]
+        assert actions.verify(archive.store).clean
+
+
+def test_a_reader_may_not_send(tmp_path: Path) -> None:
+    with archive_in(tmp_path) as archive, pytest.raises(NotAllowed):
+        actions.new_intake(archive.reader)
+
+
+@pytest.mark.parametrize("value", ["***", "2026-03-01", "20261399", "", "\x00"])
+def test_odd_dates_are_kept_and_their_study_is_found(tmp_path: Path, value: str) -> None:
+    data = part10(StudyDate="20260301").replace(b"20260301", value.encode().ljust(8)[:8])
+    with archive_in(tmp_path) as archive:
+        assert outcomes(archive.keep_now(data)) == [Outcome.KEPT]
+        assert archive.names_found("*xiaodong*") == ["王小东"]
+
+
+def test_many_at_once_are_all_kept_and_counted(tmp_path: Path) -> None:
+    ds = dataset()
+    objects = []
+    for n in range(150):
+        ds.SOPInstanceUID, ds.InstanceNumber = f"1.2.3.{n}", n
+        objects.append(part10(ds))
+    with archive_in(tmp_path, commit_batch=16) as archive:
+        assert outcomes(archive.keep_now(*objects)) == [Outcome.KEPT] * 150
+        assert archive.rows()[0].instance_count == 150
+        rows = archive.find(Level.INSTANCE, study_uid=ds.StudyInstanceUID, limit=1000).rows
+        assert [r["00200013"]["Value"][0] for r in rows] == list(range(150))  # type: ignore[index]

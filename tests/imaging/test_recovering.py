@@ -1,0 +1,115 @@
+"""After crashes: what was whole is indexed, what was torn is cut, and the index can be made again from the packs alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+from tests.archives import TestArchive, archive_in
+from tests.objects import dataset, part10
+
+from huitong.base.errors import StoreUnavailable
+from huitong.imaging import actions
+from huitong.imaging.model import Kept, Outcome
+from huitong.wire.query import Level
+
+
+def state(archive: TestArchive) -> list[object]:
+    """Everything a search can see, for comparison."""
+    rows = archive.rows()
+    instances = [actions.locate_all(archive.reader, r.study_uid, institution=r.institution) for r in rows]
+    variants = [actions.variants(archive.reader, r.study_uid, r.institution) for r in rows]
+    places = [[(i.sop_instance_uid, i.sha256, i.blob_offset, i.frames) for i in study] for study in instances]
+    kept_aside = [[(v.sop_instance_uid, v.sha256, v.variant) for v in study] for study in variants]
+    return [archive.find(level, include_all=True).rows for level in Level] + [places, kept_aside, rows]
+
+
+def fill(archive: TestArchive) -> None:
+    ds = dataset()
+    first = part10(ds)
+    ds.PixelData = bytes(32)
+    archive.keep_now(first, *(part10() for _ in range(5)))
+    archive.keep_now(part10(ds))
+    ds.PatientName = "Someone^Else"
+    archive.keep_now(part10(ds), institution="YUNCHENG")
+    archive.keep_now(part10(PixelData=bytes(60_000), Rows=300, Columns=100))
+
+
+def test_an_index_that_is_lost_is_made_again_from_the_packs(tmp_path: Path) -> None:
+    with archive_in(tmp_path, spool_bytes=50_000) as archive:
+        fill(archive)
+        before = state(archive)
+    for file in tmp_path.glob("index.sqlite*"):
+        file.unlink()
+    with archive_in(tmp_path) as archive:
+        assert state(archive) == before
+        assert actions.verify(archive.store).clean
+
+
+def test_reindexing_gives_the_same_index_and_settles_without_saying_so_twice(tmp_path: Path) -> None:
+    with archive_in(tmp_path, spool_bytes=50_000) as archive:
+        fill(archive)
+        archive.settle()
+        before = state(archive)
+    with archive_in(tmp_path, alone=True) as archive:
+        done = actions.reindex(archive.store)
+        assert (done.indexed, done.clean) == (9, True)
+        archive.settle()
+        assert state(archive) == before
+        with archive.store.database.read() as tx:
+            assert tx.execute(text("SELECT count(*) FROM ledger")).scalar() == len(archive.rows())
+
+
+def test_reindexing_waits_until_nobody_else_has_the_folder(tmp_path: Path) -> None:
+    with archive_in(tmp_path), pytest.raises(StoreUnavailable, match="in use"), archive_in(tmp_path, alone=True):
+        pass
+
+
+def test_records_that_were_synced_but_not_indexed_are_taken_up(tmp_path: Path) -> None:
+    with archive_in(tmp_path) as archive:
+        receipts = archive.keep_now(*(part10() for _ in range(4)))
+        with archive.store.database.write() as tx:  # as if the machine had stopped between the two syncs
+            for table in ("instance", "series", "study"):
+                tx.execute(text(f"DELETE FROM {table} WHERE pk > 2"))
+            tx.execute(text("UPDATE pack SET indexed_bytes = (SELECT record_at FROM instance WHERE pk = 2)"))
+    with archive_in(tmp_path) as archive:
+        for kept in receipts:
+            assert isinstance(kept, Kept)
+            actions.locate(archive.reader, kept.study_uid, kept.series_uid, kept.sop_instance_uid)
+        assert actions.verify(archive.store).clean
+
+
+@pytest.mark.parametrize("torn", [1, 100, 300, 700])
+def test_a_torn_record_is_cut_off_and_what_was_acknowledged_stays(tmp_path: Path, torn: int) -> None:
+    with archive_in(tmp_path) as archive:
+        archive.keep_now(part10(), part10())
+    (pack,) = tmp_path.glob("packs/*/*.pack")
+    whole = pack.read_bytes()
+    pack.write_bytes(whole + whole[: torn - 1] + b"\0")
+    with archive_in(tmp_path) as archive:
+        assert len(archive.rows()) == 2
+        assert pack.read_bytes() == whole
+        assert actions.verify(archive.store).clean
+
+
+def test_recovering_twice_changes_nothing(tmp_path: Path) -> None:
+    with archive_in(tmp_path) as archive:
+        fill(archive)
+    with archive_in(tmp_path) as archive:
+        before = state(archive)
+        assert actions.recover(archive.store) == actions.Recovered()
+        assert state(archive) == before
+
+
+def test_a_sender_that_tries_again_after_a_crash_is_told_it_is_there(tmp_path: Path) -> None:
+    data = part10()
+    with archive_in(tmp_path) as archive:
+        archive.keep_now(data)
+        with archive.store.database.write() as tx:
+            for table in ("instance", "series", "study", "pack"):
+                tx.execute(text(f"DELETE FROM {table}"))
+    with archive_in(tmp_path) as archive:
+        (kept,) = archive.keep_now(data)
+        assert isinstance(kept, Kept)
+        assert kept.outcome is Outcome.ALREADY

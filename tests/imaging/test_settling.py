@@ -1,0 +1,99 @@
+"""Settling: one ledger line with a manifest after the quiet time, another after a change, metadata ready-made."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from datetime import timedelta
+from pathlib import Path
+
+from pydicom.uid import generate_uid
+from tests.archives import TestArchive, archive_in
+from tests.objects import dataset, part10
+
+from huitong.base.clock import now
+from huitong.imaging import actions
+from huitong.imaging.model import Kept
+from huitong.store import ledger
+
+
+def facts(archive: TestArchive) -> list[ledger.Fact]:
+    with archive.store.database.read() as tx:
+        return ledger.follow(tx, 0)
+
+
+def test_a_study_settles_once_it_has_been_quiet(tmp_path: Path) -> None:
+    with archive_in(tmp_path, settle_s=60.0) as archive:
+        archive.keep_now(part10())
+        assert actions.Settler(archive.store).settle_due() == 0
+        assert actions.count_unsettled(archive.store) == 1
+        later = actions.Settler(archive.store, lambda: now() + timedelta(seconds=61))
+        assert later.settle_due() == 1
+        assert later.settle_due() == 0
+        assert archive.rows()[0].settled
+        assert actions.count_unsettled(archive.store) == 0
+
+
+def test_the_manifest_counts_and_digests_and_names_no_patient(tmp_path: Path) -> None:
+    ds = dataset()
+    with archive_in(tmp_path) as archive:
+        first = part10(ds)
+        ds.SOPInstanceUID = generate_uid()
+        second = part10(ds)
+        archive.keep_now(first, second)
+        archive.settle()
+        (fact,) = facts(archive)
+        assert (fact.kind, fact.institution, fact.subject) == (
+            "imaging.study_settled", "TAIYUAN", ds.StudyInstanceUID,
+        )  # fmt: skip
+        assert fact.body["instances"] == 2
+        assert fact.body["bytes"] == len(first) + len(second)
+        assert [s["uid"] for s in fact.body["series"]] == [ds.SeriesInstanceUID]
+        assert fact.body["series"][0]["digest"] == fact.body["digest"]
+        assert "王" not in json.dumps(fact.body, ensure_ascii=False)
+        assert "P0001" not in json.dumps(fact.body)
+
+
+def test_a_study_that_changes_settles_again_with_a_line_of_its_own(tmp_path: Path) -> None:
+    ds = dataset()
+    with archive_in(tmp_path) as archive:
+        archive.keep_now(part10(ds))
+        archive.settle()
+        archive.keep_now(part10(ds))
+        archive.settle()
+        ds.SOPInstanceUID = generate_uid()
+        archive.keep_now(part10(ds))
+        archive.settle()
+        assert [f.body["instances"] for f in facts(archive)] == [1, 2]
+        with archive.store.database.read() as tx:
+            assert list(ledger.check(tx)) == []
+
+
+def test_metadata_is_the_same_before_and_after_settling_and_follows_new_instances(tmp_path: Path) -> None:
+    ds = dataset()
+    with archive_in(tmp_path) as archive:
+        (kept,) = archive.keep_now(part10(ds))
+        assert isinstance(kept, Kept)
+        place = (kept.study_uid, kept.series_uid)
+        before = actions.metadata(archive.reader, *place)
+        archive.settle()
+        after = actions.metadata(archive.reader, *place)
+        assert before.etag == after.etag
+        assert gzip.decompress(before.gzipped) == gzip.decompress(after.gzipped)
+        ds.SOPInstanceUID = generate_uid()
+        archive.keep_now(part10(ds))
+        newer = actions.metadata(archive.reader, *place)
+        assert newer.etag != after.etag
+        assert len(json.loads(gzip.decompress(newer.gzipped))) == 2
+        assert actions.metadata_text(archive.reader, newer) == gzip.decompress(newer.gzipped)
+
+
+def test_a_thumbnail_is_there_for_every_series_and_for_what_has_no_picture(tmp_path: Path) -> None:
+    with archive_in(tmp_path) as archive:
+        archive.keep_now(part10(), part10(Modality="SR", PixelData=None, Rows=None, Columns=None))
+        archive.settle()
+        for row in archive.rows():
+            (stored,) = actions.locate_all(archive.reader, row.study_uid)
+            data, etag = actions.thumbnail(archive.reader, stored)
+            assert data[:3] == b"\xff\xd8\xff"
+            assert actions.thumbnail(archive.reader, stored) == (data, etag)

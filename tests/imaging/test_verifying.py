@@ -1,0 +1,81 @@
+"""Verify sees every kind of harm, and nothing where there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+from tests.archives import TestArchive, archive_in
+from tests.objects import part10
+
+from huitong.imaging import actions
+
+
+def test_a_sound_archive_is_clean_also_while_it_is_written(tmp_path: Path) -> None:
+    with archive_in(tmp_path) as archive:
+        archive.keep_now(*(part10() for _ in range(5)))
+        archive.settle()
+        told: list[tuple[int, int]] = []
+        report = actions.verify(archive.store, lambda done, total: told.append((done, total)))
+        assert report.clean
+        assert report.records == 5
+        assert told[-1] == (report.bytes, report.bytes)
+
+
+def flip(offset: int) -> Callable[[TestArchive, Path], None]:
+    def harm(_archive: TestArchive, pack: Path) -> None:
+        data = bytearray(pack.read_bytes())
+        data[offset] ^= 1
+        pack.write_bytes(data)
+
+    return harm
+
+
+def sql(statement: str) -> Callable[[TestArchive, Path], None]:
+    def harm(archive: TestArchive, _pack: Path) -> None:
+        with archive.store.database.write() as tx:
+            tx.execute(text(statement))
+
+    return harm
+
+
+def shorten(_archive: TestArchive, pack: Path) -> None:
+    pack.write_bytes(pack.read_bytes()[:-500])
+
+
+def remove(_archive: TestArchive, pack: Path) -> None:
+    pack.unlink()
+
+
+@pytest.mark.parametrize(
+    ("harm", "kind"),
+    [
+        pytest.param(flip(3), "damaged", id="magic"),
+        pytest.param(flip(40), "damaged", id="record head"),
+        pytest.param(flip(135), "damaged", id="envelope"),
+        pytest.param(flip(500), "damaged", id="file meta"),
+        pytest.param(flip(900), "damaged", id="data set"),
+        pytest.param(flip(-12), "damaged", id="kept header"),
+        pytest.param(shorten, "damaged", id="pack cut short"),
+        pytest.param(remove, "damaged", id="pack gone"),
+        pytest.param(sql("DELETE FROM instance WHERE pk = 1"), "unindexed", id="row gone"),
+        pytest.param(sql("UPDATE instance SET record_at = record_at + 8 WHERE pk = 1"), "missing", id="row moved"),
+        pytest.param(sql("UPDATE instance SET sha256 = zeroblob(32) WHERE pk = 1"), "missing", id="row's digest"),
+        pytest.param(sql("UPDATE ledger SET body = '{}'"), "ledger_breaks", id="ledger line"),
+    ],
+)
+def test_harm_is_found(tmp_path: Path, harm: Callable[[TestArchive, Path], None], kind: str) -> None:
+    with archive_in(tmp_path) as archive:
+        archive.keep_now(part10())
+        archive.keep_now(part10())
+        archive.settle()
+    with archive_in(tmp_path) as archive:
+        (pack,) = tmp_path.glob("packs/*/*.pack")
+        harm(archive, pack)
+    # Opened without the recovery that a server does first.
+    with archive_in(tmp_path, alone=True) as archive:
+        report = actions.verify(archive.store)
+        assert not report.clean
+        assert getattr(report, kind), report

@@ -1,0 +1,70 @@
+"""Bytes on their way in: the same whatever their number, bounded in memory, gone when abandoned."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from huitong.base.errors import StoreFull, TooLarge
+from huitong.store.intake import Intakes
+
+
+def intakes_in(folder: Path, **limits: int) -> Intakes:
+    defaults = {"memory_bytes": 1 << 20, "spool_bytes": 1000, "max_bytes": 5000, "keep_free_bytes": 0}
+    return Intakes(folder, **(defaults | limits))
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.binary(max_size=400), max_size=12))
+def test_what_was_written_is_seen_whole(tmp_path: Path, chunks: list[bytes]) -> None:
+    intake = intakes_in(tmp_path).new()
+    for chunk in chunks:
+        intake.write(memoryview(chunk))
+    assert bytes(intake.view()) == b"".join(chunks)
+    assert intake.size == sum(map(len, chunks))
+    assert intake.spooled == (intake.size > 1000)
+    intake.abandon()
+    intake.abandon()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_past_the_limit_it_is_too_large(tmp_path: Path) -> None:
+    intake = intakes_in(tmp_path).new()
+    intake.write(bytes(4999))
+    with pytest.raises(TooLarge):
+        intake.write(b"xx")
+    intake.abandon()
+
+
+def test_when_memory_is_spent_even_small_objects_go_to_the_disk(tmp_path: Path) -> None:
+    intakes = intakes_in(tmp_path, memory_bytes=1500)
+    first, second = intakes.new(), intakes.new()
+    first.write(bytes(900))
+    second.write(bytes(900))
+    assert (first.spooled, second.spooled) == (False, True)
+    first.abandon()
+    third = intakes.new()
+    third.write(bytes(900))
+    assert not third.spooled
+    second.abandon()
+    third.abandon()
+
+
+def test_a_full_volume_refuses_before_it_is_filled(tmp_path: Path) -> None:
+    intake = intakes_in(tmp_path, keep_free_bytes=1 << 60).new()
+    with pytest.raises(StoreFull):
+        intake.write(bytes(2000))
+    intake.abandon()
+
+
+def test_sweeping_removes_what_dead_processes_left_and_nothing_else(tmp_path: Path) -> None:
+    intakes = intakes_in(tmp_path)
+    (tmp_path / "dead.part").write_bytes(b"half")
+    alive = intakes.new()
+    alive.write(bytes(2000))
+    assert intakes.sweep() == 1
+    assert bytes(alive.view()) == bytes(2000)
+    alive.abandon()
