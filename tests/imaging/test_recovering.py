@@ -1,4 +1,4 @@
-"""After crashes: what was whole is indexed, what was torn is cut, and the index can be made again from the packs alone."""
+"""After crashes: what was whole is indexed, what was torn is cut, the index can be made again from the packs."""
 
 from __future__ import annotations
 
