@@ -1,61 +1,25 @@
 """The DIMSE door: C-ECHO and C-STORE over TCP, answered only after the action has kept the instance.
 
-Here are the parameters, the listener and its end; `dimse_connection` is what happens on one connection.
-Neither knows records, disk or institutions: who calls, and what becomes of the bytes, are functions that come in.
+Here are the listener and its end. `dimse_service` has the parameters, `dimse_connection` what happens on a connection,
+`dimse_operation` what becomes of a request.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
 from huitong.base.log import logger
 from huitong.imaging.doors.dimse_connection import Connection
 from huitong.imaging.doors.dimse_operation import Intake
-from huitong.imaging.model import Expected, Kept
+from huitong.imaging.doors.dimse_service import DimseService
 
 log = logger(__name__)
 
-#: The grant of `access`, which this door hands on and never looks into.
+__all__ = ["DimseServer", "DimseService"]
+
 W = TypeVar("W")
 I = TypeVar("I", bound=Intake)  # noqa: E741  the letter of what it stands for
-
-
-class OnEvent(Protocol):
-    """Is told what happened, for counting: `association_accepted`, `association_rejected`, `association_ended`,
-    `echoed`, `stored`. Called on the loop, so it has to be quick."""
-
-    def __call__(self, name: str, /, **fields: object) -> None: ...
-
-
-def ignore_event(name: str, /, **fields: object) -> None:
-    """Counts nothing."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DimseService(Generic[W, I]):
-    """What the door is told once, and all its connections share."""
-
-    #: The institution behind a calling AE title and address. Raises NotAllowed.
-    identify: Callable[[str, str], W]
-    new_intake: Callable[[W], I]
-    #: Durable when it returns. Its HuitongErrors become DIMSE statuses.
-    keep: Callable[[W, I, Expected], Awaitable[Kept]]
-    aet: str = "HUITONG"
-    #: Whether a caller has to call us by `aet`.
-    check_called_aet: bool = True
-    #: Longest P-DATA-TF we announce to take, in bytes. It bounds nothing but the peer's own buffer.
-    max_pdu_bytes: int = 262144
-    #: What one association may have received and not yet digested, in bytes.
-    receive_buffer_bytes: int = 524288
-    max_associations: int = 200
-    #: From connecting to A-ASSOCIATE-RQ, and from the end of an association to the end of its connection (ARTIM).
-    artim_timeout_s: float = 30.0
-    #: Without a byte from the peer while it is its turn.
-    idle_timeout_s: float = 300.0
-    on_event: OnEvent = ignore_event
 
 
 class DimseServer(Generic[W, I]):

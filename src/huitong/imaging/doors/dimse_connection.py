@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from huitong.base.errors import HuitongError, NotAllowed, OurFault
 from huitong.base.log import logger
@@ -24,6 +24,7 @@ from huitong.imaging.doors.dimse_operation import (
     settled_status,
     wants_no_answer,
 )
+from huitong.imaging.doors.dimse_service import DimseService
 from huitong.wire.dimse import (
     NEED_DATA,
     Abort,
@@ -40,9 +41,6 @@ from huitong.wire.dimse import (
     negotiate,
 )
 from huitong.wire.dimse.pdu import APPLICATION_CONTEXT, REJECTIONS
-
-if TYPE_CHECKING:
-    from huitong.imaging.doors.dimse import DimseService
 
 log = logger(__name__)
 

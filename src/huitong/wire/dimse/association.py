@@ -31,6 +31,11 @@ from huitong.wire.dimse.pdu import (
 )
 from huitong.wire.dimse.states import TRANSITIONS, Action, Do, Evt, State
 
+#: Where P-DATA-TF is only passed on (DT-2, AR-6). This is asked for each PDU, the table need not be.
+_DATA_IS_WELCOME = frozenset(
+    state for (evt, state), action in TRANSITIONS.items() if evt is Evt.P_DATA_TF and action.do is Do.INDICATE
+)
+
 
 class Role(Enum):
     """Who opened the transport connection."""
@@ -135,7 +140,8 @@ class Association:
                 raise RemoteProtocolError(f"presentation context {found.context_id} was not accepted")
             return self._reader.take(found)
         if isinstance(found, DataBegins):
-            self._received(Evt.P_DATA_TF)
+            if self.state not in _DATA_IS_WELCOME:
+                self._received(Evt.P_DATA_TF)
             return None
         if not self._received(_RECEIVED[type(found)], found):
             return None
