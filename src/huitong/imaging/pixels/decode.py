@@ -223,6 +223,8 @@ def _jpeg_lossless(frame: Frame) -> Samples:
 def _jpeg_ls(frame: Frame) -> Samples:
     """JPEG-LS, lossless and near-lossless (ISO/IEC 14495-1)."""
     _checked(frame, codestream.jpeg(frame.data))
+    if b"\xff\xd9" not in frame.data[-16:]:
+        raise CannotRender("the JPEG-LS frame is cut off")  # CharLS counts for seconds in what is not there
     decoded = _settled(imagecodecs.jpegls_decode(frame.data), frame.pixel, frame.pixel.bits_stored)
     return to_rgb(decoded, frame.pixel.photometric) if frame.pixel.is_colour else decoded
 
@@ -246,9 +248,27 @@ def _jpeg_xl(frame: Frame) -> Samples:
     return _settled(imagecodecs.jpegxl_decode(frame.data), frame.pixel, frame.pixel.bits_stored)
 
 
+def _openjph(data: bytes) -> Samples:
+    """HTJ2K by OpenJPH, its errors noticed.
+
+    imagecodecs drops errors raised while lines are copied out and returns what it has, the rest uninitialised memory.
+    So the array is filled beforehand, and when the last line is still the filling, filled otherwise and tried again.
+    """
+    claim = codestream.jpeg2000(data)
+    shape = (claim.rows, claim.columns) if claim.components == 1 else (claim.rows, claim.columns, claim.components)
+    size = 1 if claim.precision <= 8 else 2 if claim.precision <= 16 else 4
+    out = np.empty(shape, dtype=f"{'i' if claim.signed else 'u'}{size}")
+    for filling in (0x55, 0x2A):
+        out.view(np.uint8).fill(filling)
+        imagecodecs.htj2k_decode(data, out=out)
+        if not (out[-1].reshape(-1).view(np.uint8) == filling).all():
+            return out
+    raise CannotRender("the HTJ2K frame is broken")
+
+
 _jpeg2000 = _wavelet(imagecodecs.jpeg2k_decode)
 #: OpenJPH and not OpenJPEG: the latter gets negative values of HTJ2K wrong.
-_htj2k = _wavelet(imagecodecs.htj2k_decode)
+_htj2k = _wavelet(_openjph)
 
 #: Transfer syntax (PS3.6 annex A) to decoder. What is not here (video, JPIP, SMPTE 2110) has no picture per frame.
 DECODERS: dict[str, Callable[[Frame], Samples]] = {
