@@ -47,6 +47,8 @@ def _pairs(ours: Json, theirs: Json) -> list[tuple[Json, Json]]:
     return list(zip(a, b, strict=True)) if isinstance(a, list) and isinstance(b, list) and len(a) == len(b) else []
 
 
+_NON_FINITE = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
+
 ACCEPTED = (
     Accepted(
         "the JSON is in UTF-8 and says so (PS3.18 F.2), also where text beyond ASCII was undeclared",
@@ -68,7 +70,7 @@ ACCEPTED = (
     Accepted(
         "JSON has no NaN or infinity: strings, as fo-dicom, Azure and JavaScript's Number() have them",
         lambda tag, ours, theirs: bool(pairs := _pairs(ours, theirs))
-        and all(a == b or (not isfinite(b) and a == {"nan": "NaN"}.get(str(b), str(b) + "inity")) for a, b in pairs),
+        and all(a == b or (not isfinite(b) and a == _NON_FINITE[str(b)]) for a, b in pairs),
     ),
     Accepted(
         "what pydicom cannot give at all: text that is no number as text, numbers of the wrong length as octets",

@@ -18,9 +18,9 @@ from huitong.wire.dicom.scan import inflate, scan
 
 _DATA = Path(pydicom.__file__).parent / "data"
 #: What stands beside the DICOM files in pydicom's folders.
-_OTHER = {".py", ".pyc", ".txt", ".json", ".md", ".csv", ".icc", ".dump", ".gz", ""}
+_OTHER = {".py", ".pyc", ".txt", ".json", ".md", ".csv", ".icc", ".dump", ".gz"}
 _ALL = [p for folder in ("test_files", "charset_files") for p in (_DATA / folder).rglob("*") if p.is_file()]
-_IS_DICOM = {p: p.suffix not in _OTHER or p.name in {"DICOMDIR"} or p.name.isdigit() for p in _ALL}
+_IS_DICOM = {p: p.suffix not in _OTHER and not p.name.startswith("README") for p in _ALL}
 
 #: Files whose damage pydicom takes otherwise: what it has and we have not, or the other way round, and why.
 DAMAGED = {

@@ -143,6 +143,7 @@ class Reader:
             if self.partial:
                 raise NeedWhole from cut
             self.problems.append(str(cut) if isinstance(cut, _Cut) else "the data set is cut off")
+            _sort_deep(self.header)
         else:
             if end < len(self.whole):
                 if self.partial:
@@ -448,6 +449,8 @@ class Reader:
                 self.items(key, start, stop, items, depth, path, text, explicit, delimited=False)
             except (_Cut, struct.error) as cut:
                 del self.stack[level:]
+                for item in items:
+                    _sort_deep(item)
                 self.problems.append(f"sequence ({key}): {cut if isinstance(cut, _Cut) else 'cut off'}")
             return stop
         finally:
@@ -522,3 +525,12 @@ def _sort(header: Header) -> None:
     elements = sorted(header.items())
     header.clear()
     header.update(elements)
+
+
+def _sort_deep(header: Header) -> None:
+    """Put a header in order that was left in the middle, and all that are in it."""
+    _sort(header)
+    for element in header.values():
+        if element["vr"] == "SQ":
+            for item in element.get("Value", ()):
+                _sort_deep(item)

@@ -69,8 +69,8 @@ def _person_names(raw: bytes, slow: Decode) -> Element:
     text = (raw.decode("ascii") if raw.isascii() and 27 not in raw else slow(raw)).rstrip(" \0")
     if "\\" not in text and "=" not in text:
         return {"vr": "PN", "Value": [{"Alphabetic": text}]} if text else {"vr": "PN"}
-    values = [name_groups(value) or None for value in text.split("\\")]
-    return {"vr": "PN", "Value": values} if any(values) else {"vr": "PN"}
+    values: list[dict[str, str] | None] = [name_groups(value) or None for value in text.split("\\")]
+    return {"vr": "PN"} if values == [None] else {"vr": "PN", "Value": values}
 
 
 def name_groups(name: str) -> dict[str, str]:
