@@ -18,7 +18,7 @@ def _restore_logging() -> Iterator[None]:
     yield
     root.handlers[:], root.level = handlers, level
     structlog.reset_defaults()
-    for name in log.TALKATIVE:
+    for name in (*log.TALKATIVE, *log.CHATTY):
         logging.getLogger(name).setLevel(logging.NOTSET)
 
 

@@ -28,6 +28,8 @@ PERSONAL = frozenset(
 _MASK = "***"
 #: Libraries whose own lines quote what they were given: values of elements, search terms in request lines.
 TALKATIVE = ("pydicom", "uvicorn.access")
+#: Libraries that tell at length what goes well.
+CHATTY = ("alembic", "uvicorn.error")
 
 
 def configure(log_format: str = "text", log_level: str = "info", stream: TextIO | None = None) -> None:
@@ -61,6 +63,8 @@ def configure(log_format: str = "text", log_level: str = "info", stream: TextIO 
     root.setLevel(log_level.upper())
     for name in TALKATIVE:
         logging.getLogger(name).setLevel(logging.CRITICAL)
+    for name in CHATTY:
+        logging.getLogger(name).setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", module=r"pydicom\b")
     structlog.configure(
         processors=[

@@ -70,7 +70,7 @@ def verify(loaded: Loaded) -> None:
 
     _begin(loaded)
     with faults_said():
-        report = with_progress("verifying", lambda tell: app.verify(loaded.settings, tell), in_bytes=True)
+        report = with_progress("verifying", lambda tell: app.verify(loaded.settings, tell))
     show_report(report, console())
     raise SystemExit(ALL_GOOD if report.clean else SOME_WRONG)
 
@@ -87,7 +87,7 @@ def reindex(loaded: Loaded) -> None:
 
     _begin(loaded)
     with faults_said():
-        report = with_progress("indexing", lambda tell: app.reindex(loaded.settings, tell), in_bytes=False)
+        report = with_progress("indexing", lambda tell: app.reindex(loaded.settings, tell))
     show_report(report, console())
     raise SystemExit(ALL_GOOD if report.clean else SOME_WRONG)
 

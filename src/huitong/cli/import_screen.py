@@ -8,7 +8,8 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.filesize import decimal
-from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn
+from rich.progress import TimeRemainingColumn as Remaining
 from rich.progress import TransferSpeedColumn as Speed
 from rich.table import Table
 
@@ -28,37 +29,35 @@ _WORDS = {
 def import_with_progress(settings: Settings, paths: Iterable[Path], institution: str) -> tuple[Tally, bool]:
     """What became of everything found, and whether the operator broke it off. Raises HuitongError."""
     tally = Tally()
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        Speed(),
-        TimeRemainingColumn(),
-    )
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), DownloadColumn(), Speed(), Remaining())
     with Progress(*columns, console=console(stderr=True)) as progress:
-        bar = progress.add_task("looking", total=None)
-        found: list[Member | Refused] = []
-        for item in walk(paths):
-            found.append(item)
-            progress.update(bar, description=f"looking: {len(found)} files")
-        total = sum(item.size_bytes for item in found if isinstance(item, Member))
-        progress.update(bar, description="importing", total=total)
         try:
-            asyncio.run(_import(settings, institution, found, tally, lambda size: progress.advance(bar, size)))
+            asyncio.run(_import(settings, institution, paths, tally, progress))
         except KeyboardInterrupt:
             return tally, True
     return tally, False
 
 
 async def _import(
-    settings: Settings, institution: str, found: list[Member | Refused], tally: Tally, done: Callable[[int], None]
+    settings: Settings, institution: str, paths: Iterable[Path], tally: Tally, progress: Progress
 ) -> None:
     from huitong import app
 
     async with app.open_archive(settings) as archive:
         work = archive.access.local(institution)
-        await import_members(work, iter(found), tally, done)
+        bar = progress.add_task("looking", total=None)
+        found = await asyncio.to_thread(_look, paths, lambda count: progress.update(bar, description=f"found {count}"))
+        total = sum(item.size_bytes for item in found if isinstance(item, Member))
+        progress.update(bar, description="importing", total=total)
+        await import_members(work, iter(found), tally, lambda size: progress.advance(bar, size))
+
+
+def _look(paths: Iterable[Path], tell: Callable[[int], None]) -> list[Member | Refused]:
+    found: list[Member | Refused] = []
+    for item in walk(paths):
+        found.append(item)
+        tell(len(found))
+    return found
 
 
 def summary(tally: Tally, out: Console) -> None:
@@ -75,7 +74,7 @@ def summary(tally: Tally, out: Console) -> None:
     out.print(table)
     out.print(f"studies touched: {len(tally.studies):,}")
     for reason, names in sorted(tally.refused.items(), key=lambda item: -len(item[1])):
-        out.print(f"\nrefused, {len(names):,}: {reason}")
+        out.print(f"\nrefused, {len(names):,}: {reason}", soft_wrap=True)
         for name in names[:NAMES_SHOWN]:
             out.print(f"  {name}", soft_wrap=True)
         if len(names) > NAMES_SHOWN:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, TypeVar
 
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from huitong.cli.options import console
@@ -28,10 +28,9 @@ class Report(Protocol):
 R = TypeVar("R", bound=Report)
 
 
-def with_progress(words: str, run: Callable[[Callable[[int, int], None]], R], *, in_bytes: bool) -> R:
-    """The report of `run`, which tells how much is done, and of how much, as it goes."""
-    amount = DownloadColumn() if in_bytes else MofNCompleteColumn()
-    columns = (TextColumn("{task.description}"), BarColumn(), amount, TimeRemainingColumn())
+def with_progress(words: str, run: Callable[[Callable[[int, int], None]], R]) -> R:
+    """The report of `run`, which tells how many bytes are done, and of how many, as it goes."""
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console(stderr=True)) as progress:
         bar = progress.add_task(words, total=None)
         return run(lambda done, total: progress.update(bar, completed=done, total=total))
