@@ -59,6 +59,8 @@ class Sink:
     intake_fault: Exception | None = None
     make_intake: Callable[[], Any] = MemoryIntake
     outcome: Outcome = Outcome.KEPT
+    #: What `keep` takes at least.
+    delay_s: float = 0
     #: `keep` returns while this is set.
     open: asyncio.Event = field(default_factory=asyncio.Event)
     kept: list[tuple[str, Expected, bytes]] = field(default_factory=list)
@@ -82,6 +84,7 @@ class Sink:
 
     async def keep(self, work: str, intake: MemoryIntake, expected: Expected) -> Kept:
         await self.open.wait()
+        await asyncio.sleep(self.delay_s)
         if expected.sop_instance_uid in self.faults:
             raise self.faults[expected.sop_instance_uid]
         self.kept.append((work, expected, bytes(intake.data)))

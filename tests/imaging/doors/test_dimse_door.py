@@ -402,6 +402,26 @@ async def test_stopping_answers_what_is_at_hand_and_then_aborts():
     assert sink.intakes[1].abandoned
 
 
+async def test_stopping_does_not_wait_for_who_has_released_but_not_closed():
+    async with door(Sink()) as (server, port):
+        peer = await Requestor.associate(port)
+        await peer.write(encode_pdu(ReleaseRequest()))
+        assert await peer.reader.readexactly(10) == encode_pdu(ReleaseReply())
+        await asyncio.wait_for(server.stop(grace_s=20), 2)
+        await peer.close()
+
+
+async def test_a_crowd_of_strangers_is_not_let_in_without_end():
+    async with door(Sink(), max_associations=1) as (_, port):
+        crowd = [await Requestor.connect(port) for _ in range(70)]
+        await until(lambda: sum(peer.reader.at_eof() for peer in crowd) == 5)
+        for peer in crowd:
+            peer.writer.transport.abort()
+        # And it does not keep those out who come after it.
+        await asyncio.sleep(0.05)
+        await released(await Requestor.associate(port))
+
+
 async def test_a_release_reply_that_answers_nothing_aborts():
     # The door never asks for release, so it never meets a collision; the state machine's tests have both sides of it.
     async with door(Sink()) as (_, port):

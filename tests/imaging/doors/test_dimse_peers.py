@@ -14,7 +14,15 @@ from pydicom import Dataset, dcmread
 from pydicom.data import get_testdata_file
 from pydicom.filereader import read_dataset
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
-from pynetdicom import AE, evt
+from pynetdicom import AE, build_role, evt
+from pynetdicom.pdu_primitives import (
+    AsynchronousOperationsWindowNegotiation,
+    ImplementationClassUIDNotification,
+    ImplementationVersionNameNotification,
+    MaximumLengthNotification,
+    SOPClassExtendedNegotiation,
+    UserIdentityNegotiation,
+)
 from pynetdicom.sop_class import (
     BasicGrayscalePrintManagementMeta,
     CTImageStorage,
@@ -34,6 +42,10 @@ NAMES = (
     "JPEG2000.dcm", "waveform_ecg.dcm", "test-SR.dcm", "rtplan.dcm", "liver_1frame.dcm",
 )  # fmt: skip
 PRIVATE_CLASS, PRIVATE_SYNTAX = UID("1.2.826.0.1.3680043.9.9999.1"), UID("1.2.826.0.1.3680043.9.9999.2")
+
+KNOWN_OF_EVERYONE = (
+    MaximumLengthNotification, ImplementationClassUIDNotification, ImplementationVersionNameNotification,
+)  # fmt: skip
 
 dcmtk = pytest.mark.skipif(shutil.which("storescu") is None, reason="dcmtk is not installed")
 
@@ -109,6 +121,10 @@ async def test_storescu_hears_the_status_of_a_bad_instance_and_sends_the_rest():
 
 
 # -- pynetdicom
+#
+# pynetdicom 3.0.4 as a requestor loses a response that comes at once: its reactor thread, past its checkpoint but not
+# yet paused, takes it off the queue as an unexpected message (association.py, `_run_reactor`). So `keep` takes its time
+# here, as a disk would, and C-ECHO, which waits for nothing, is left to dcmtk.
 
 
 @contextmanager
@@ -136,7 +152,7 @@ def send_all(port: int, names: tuple[str, ...]) -> list[int]:
 
 
 async def test_pynetdicom_sends_every_transfer_syntax_it_has_a_file_of():
-    sink = Sink()
+    sink = Sink(delay_s=0.01)
     async with door(sink) as (_, port):
         assert await asyncio.to_thread(send_all, port, NAMES) == [0] * len(NAMES)
     sent = [dcmread(test_file(name)) for name in NAMES]
@@ -148,7 +164,7 @@ async def test_pynetdicom_sends_every_transfer_syntax_it_has_a_file_of():
 
 
 async def test_many_pynetdicom_associations_at_once():
-    sink = Sink()
+    sink = Sink(delay_s=0.01)
     names = ("CT_small.dcm", "MR_small_RLE.dcm")
     async with door(sink) as (_, port):
         statuses = await asyncio.gather(*(asyncio.to_thread(send_all, port, names) for _ in range(6)))
@@ -165,7 +181,7 @@ def private_store(port: int) -> int:
 
 
 async def test_a_private_sop_class_is_stored():
-    sink = Sink()
+    sink = Sink(delay_s=0.01)
     async with door(sink) as (_, port):
         assert await asyncio.to_thread(private_store, port) == 0
     assert sink.kept[0][1].sop_class_uid == PRIVATE_CLASS
@@ -179,7 +195,6 @@ def negotiated(port: int) -> tuple[dict[str, str], dict[str, int]]:
         port, (Verification, both), (CTImageStorage, both), (PRIVATE_CLASS, [PRIVATE_SYNTAX]),
         *((uid, both) for uid in (*refused, BasicGrayscalePrintManagementMeta)),
     ) as assoc:  # fmt: skip
-        assert assoc.send_c_echo().Status == 0
         return (
             {c.abstract_syntax: c.transfer_syntax[0] for c in assoc.accepted_contexts},
             {c.abstract_syntax: c.result for c in assoc.rejected_contexts},
@@ -187,7 +202,7 @@ def negotiated(port: int) -> tuple[dict[str, str], dict[str, int]]:
 
 
 async def test_pynetdicom_sees_what_is_accepted_and_why_the_rest_is_not():
-    async with door(Sink()) as (_, port):
+    async with door(Sink(delay_s=0.01)) as (_, port):
         accepted, refused = await asyncio.to_thread(negotiated, port)
     assert accepted == {
         Verification: ExplicitVRLittleEndian, CTImageStorage: ExplicitVRLittleEndian, PRIVATE_CLASS: PRIVATE_SYNTAX,
@@ -198,6 +213,29 @@ async def test_pynetdicom_sees_what_is_accepted_and_why_the_rest_is_not():
     }  # fmt: skip
 
 
+def store_with_every_extension(port: int) -> tuple[int, list[object]]:
+    """(status, what the acceptor answered to the extensions)."""
+    window, identity, extended = (
+        AsynchronousOperationsWindowNegotiation(), UserIdentityNegotiation(), SOPClassExtendedNegotiation(),
+    )  # fmt: skip
+    window.maximum_number_operations_invoked = window.maximum_number_operations_performed = 8
+    identity.user_identity_type, identity.primary_field, identity.secondary_field = 2, b"user", b"passcode"
+    identity.positive_response_requested = True
+    extended.sop_class_uid, extended.service_class_application_information = CTImageStorage, b"\2\0\3\0\0\0"
+    roles = build_role(CTImageStorage, scu_role=True, scp_role=True)
+    ds = dcmread(test_file("CT_small.dcm"))
+    with association(
+        port, (CTImageStorage, [ExplicitVRLittleEndian]), ext_neg=[window, identity, extended, roles]
+    ) as assoc:
+        answered = [i for i in assoc.acceptor.user_information if not isinstance(i, KNOWN_OF_EVERYONE)]
+        return assoc.send_c_store(ds).Status, answered
+
+
+async def test_every_extension_that_pynetdicom_can_ask_for_is_borne_and_none_is_granted():
+    async with door(Sink(delay_s=0.01)) as (_, port):
+        assert await asyncio.to_thread(store_with_every_extension, port) == (0, [])
+
+
 def rejection(port: int, aet: str) -> tuple[int, int, int]:
     with association(port, (Verification, [ImplicitVRLittleEndian]), aet=aet) as assoc:
         assert assoc.is_rejected
@@ -206,7 +244,7 @@ def rejection(port: int, aet: str) -> tuple[int, int, int]:
 
 
 async def test_pynetdicom_sees_that_its_title_is_not_recognized():
-    async with door(Sink()) as (_, port):
+    async with door(Sink(delay_s=0.01)) as (_, port):
         assert await asyncio.to_thread(rejection, port, "STRANGER") == (1, 1, 3)
 
 
@@ -228,7 +266,7 @@ def abort_in_the_middle(port: int) -> None:
 
 
 async def test_a_pynetdicom_sender_that_breaks_off_leaves_nothing():
-    sink = Sink()
+    sink = Sink(delay_s=0.01)
     async with door(sink, max_pdu_bytes=16384) as (server, port):
         await asyncio.to_thread(abort_in_the_middle, port)
         await until(lambda: server.associations == 0)

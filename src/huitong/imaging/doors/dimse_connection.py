@@ -86,7 +86,7 @@ class Connection(asyncio.BufferedProtocol, Generic[W, I]):
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         peer = transport.get_extra_info("peername")
-        self._host = peer[0].removeprefix("::ffff:") if peer else ""
+        self._host = peer[0] if peer else ""
         self._log = log.bind(host=self._host)
         self._socket = transport.get_extra_info("socket")
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -136,6 +136,8 @@ class Connection(asyncio.BufferedProtocol, Generic[W, I]):
     def retire(self) -> None:
         """Finish the instance at hand, then abort the association."""
         self._retiring = True
+        if self._ending and self._keeping is None:
+            self._transport.close()  # all is said; a peer that has not closed yet does not hold us up
         self._settle()
 
     def cut(self) -> None:

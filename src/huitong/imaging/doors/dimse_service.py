@@ -1,6 +1,6 @@
 """What the DIMSE door is told once, and all its connections share.
 
-It knows neither records nor disk nor institutions: who calls, and what becomes of the bytes, are functions that come in.
+It knows neither records nor disk nor institutions: who calls, and what becomes of the bytes, are functions given to it.
 """
 
 from __future__ import annotations
@@ -18,8 +18,12 @@ I = TypeVar("I", bound=Intake)  # noqa: E741  the letter of what it stands for
 
 
 class OnEvent(Protocol):
-    """Is told what happened, for counting: `association_accepted`, `association_rejected`, `association_ended`,
-    `echoed`, `stored`. Called on the loop, so it has to be quick."""
+    """Is told what happened, for counting. Called on the loop, so it has to be quick.
+
+    `association_accepted` (calling_aet, host), `association_rejected` (reason as in PS3.8 table 9-21, host),
+    `association_ended` (how, calling_aet, host); `stored` for a C-STORE and `answered` for any other request (status,
+    outcome: `kept`, `already`, `variant` or empty, size_bytes, seconds from command set to response, calling_aet).
+    """
 
     def __call__(self, name: str, /, **fields: object) -> None: ...
 
