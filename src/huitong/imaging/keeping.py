@@ -53,6 +53,7 @@ class Keeper:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._session = store.database.session()
         self._known = records.Known()
         self._preparing = ThreadPoolExecutor(_PREPARING_THREADS, thread_name_prefix="prepare")
         self._groups: Groups[_Waiting, Kept] = Groups(self._commit, most=store.settings.commit_batch, name="commit")
@@ -105,8 +106,7 @@ class Keeper:
     def _decide(self, group: Sequence[_Waiting]) -> list[_Decided]:
         """Each against the index and against those before it in the group."""
         places = [records.place_of(w.prepared) for w in group]
-        with self._store.database.read() as tx:
-            known = records.digests_at(tx, places)
+        known = records.digests_at(self._session, places)
         decided = []
         new: set[tuple[records.Place, bytes]] = set()
         for waiting, place in zip(group, places, strict=True):
@@ -127,8 +127,8 @@ class Keeper:
             return e
         indexed = [records.Indexed(d.waiting.prepared, where, d.variant) for d, where in zip(new, placed, strict=True)]
         try:
-            with self._store.database.write() as tx:
-                staged = records.write(tx, indexed, self._known)
+            with self._session.write():
+                staged = records.write(self._session, indexed, self._known)
         except BaseException:
             # Whether the commit reached the disk is not known: leave these records to `recovering`.
             self._store.blobs.give_up()
@@ -139,6 +139,7 @@ class Keeper:
     def close(self) -> None:
         self._preparing.shutdown(wait=True)
         self._groups.close()
+        self._session.close()
 
 
 def _record(w: _Waiting) -> NewRecord:

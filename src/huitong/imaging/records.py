@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, bindparam, func, insert, select, text, update
 
 from huitong.imaging import attributes as at
 from huitong.imaging.preparing import Prepared
-from huitong.imaging.tables import FLAGS, INSTANCE, PACK, SERIES, STUDY
+from huitong.imaging.tables import FLAGS
 from huitong.store.blobs import Placed
+from huitong.store.database import Session
 from huitong.wire.dicom import scan
 from huitong.wire.grams import grams
 from huitong.wire.text import text_forms
@@ -63,59 +63,72 @@ def place_of(p: Prepared) -> Place:
     return (p.institution, p.identity.study_uid, p.identity.series_uid, p.identity.sop_instance_uid)
 
 
-def digests_at(read: Connection, places: Iterable[Place]) -> dict[Place, dict[bytes, int]]:
+def digests_at(session: Session, places: Iterable[Place]) -> dict[Place, dict[bytes, int]]:
     """The contents already kept under these UIDs: place -> digest -> variant number."""
     found: dict[Place, dict[bytes, int]] = defaultdict(dict)
-    uids = {place[3] for place in places}
-    for r in read.execute(_DIGESTS, {"uids": sorted(uids)}):
-        found[(r.institution, r.study_uid, r.series_uid, r.sop_uid)][r.sha256] = r.variant
+    for uid in {place[3] for place in places}:
+        for institution, study_uid, series_uid, sha256, variant in session.rows(_DIGESTS, {"uid": uid}):
+            found[(institution, study_uid, series_uid, uid)][sha256] = variant
     return found
 
 
-_DIGESTS = (
-    select(
-        STUDY.c.institution, STUDY.c.study_uid, SERIES.c.series_uid, INSTANCE.c.sop_uid, INSTANCE.c.sha256,
-        INSTANCE.c.variant,
-    )
-    .join_from(INSTANCE, SERIES, SERIES.c.pk == INSTANCE.c.series_pk)
-    .join(STUDY, STUDY.c.pk == SERIES.c.study_pk)
-    .where(INSTANCE.c.sop_uid.in_(bindparam("uids", expanding=True)))
-)  # fmt: skip
+_DIGESTS = """
+    SELECT study.institution, study.study_uid, series.series_uid, instance.sha256, instance.variant
+    FROM instance JOIN series ON series.pk = instance.series_pk JOIN study ON study.pk = series.study_pk
+    WHERE instance.sop_uid = :uid
+"""
 
 
-def write(tx: Connection, group: Sequence[Indexed], known: Known) -> Known:
-    """Index the group; gives what was learnt of the rows, to be adopted once the transaction is committed."""
+def write(session: Session, group: Sequence[Indexed], known: Known) -> Known:
+    """Index the group within the session's transaction; gives what was learnt of the rows, to be adopted after it."""
     staged = Known()
     by_study: dict[tuple[str, str], list[Indexed]] = defaultdict(list)
     for each in group:
         by_study[(each.prepared.institution, each.prepared.identity.study_uid)].append(each)
     rows: list[dict[str, Any]] = []
     for key, members in by_study.items():
-        study = staged.studies[key] = _study(tx, key, members, known)
+        study = staged.studies[key] = _study(session, key, members, known)
         by_series: dict[str, list[Indexed]] = defaultdict(list)
         for each in members:
             by_series[each.prepared.identity.series_uid].append(each)
         for series_uid, slices in by_series.items():
-            series_pk = known.series.get((study.pk, series_uid)) or _series(tx, study.pk, series_uid, slices)
+            series_pk = known.series.get((study.pk, series_uid)) or _series(session, study.pk, series_uid, slices)
             staged.series[(study.pk, series_uid)] = series_pk
-            _count(tx, _COUNT_SERIES, series_pk, slices)
-            rows += [_instance_row(each, series_pk, _pack(tx, each.placed, known, staged)) for each in slices]
-    tx.execute(insert(INSTANCE), rows)
-    _advance_packs(tx, group)
+            session.run(_COUNT_SERIES, _sums(series_pk, slices))
+            rows += [_instance_row(each, series_pk, _pack(session, each.placed, known, staged)) for each in slices]
+    session.run_many(_ADD_INSTANCE, rows)
+    _advance_packs(session, group)
     return staged
+
+
+def _insert(table: str, columns: Iterable[str], ending: str = "") -> str:
+    names = list(columns)
+    return f"INSERT INTO {table}({', '.join(names)}) VALUES ({', '.join(':' + n for n in names)}) {ending}"
 
 
 # --- studies ---
 
 
-def _study(tx: Connection, key: tuple[str, str], members: Sequence[Indexed], known: Known) -> StudyKnown:
-    row = known.studies.get(key) or _find_study(tx, key) or _add_study(tx, key, members[0].prepared)
+def _study(session: Session, key: tuple[str, str], members: Sequence[Indexed], known: Known) -> StudyKnown:
+    row = known.studies.get(key) or _find_study(session, key) or _add_study(session, key, members[0].prepared)
+    last = max(each.prepared.received_at_ms for each in members)
+    session.run(_COUNT_STUDY, {**_sums(row.pk, members), "last": last, "flags": _flags(row, members)})
     modalities = row.modalities | {m for each in members if (m := scan.text(each.prepared.header, "00080060"))}
-    flags = _flags(row, members)
-    _count(tx, _COUNT_STUDY, row.pk, members, last=max(m.prepared.received_at_ms for m in members), flags=flags)
     if modalities != row.modalities:
-        tx.execute(update(STUDY).where(STUDY.c.pk == row.pk).values(modalities=_spaced(modalities)))
-    return replace(row, modalities=modalities)
+        session.run("UPDATE study SET modalities = :m WHERE pk = :pk", {"m": _spaced(modalities), "pk": row.pk})
+        row = replace(row, modalities=modalities)
+    return row
+
+
+_COUNT_STUDY = """
+    UPDATE study SET instance_count = instance_count + :instances, size_bytes = size_bytes + :bytes,
+    revision = revision + 1, last_at_ms = max(last_at_ms, :last), flags = flags | :flags WHERE pk = :pk
+"""
+
+
+def _sums(pk: int, members: Sequence[Indexed]) -> dict[str, Any]:
+    firsts = sum(1 for each in members if each.variant == 0)
+    return {"pk": pk, "instances": firsts, "bytes": sum(each.placed.payload_bytes for each in members)}
 
 
 def _flags(row: StudyKnown, members: Sequence[Indexed]) -> int:
@@ -131,25 +144,24 @@ def _spaced(modalities: Iterable[str]) -> str:
     return f" {' '.join(sorted(modalities))} " if modalities else ""
 
 
-def _find_study(tx: Connection, key: tuple[str, str]) -> StudyKnown | None:
-    where = (STUDY.c.institution == key[0]) & (STUDY.c.study_uid == key[1])
-    r = tx.execute(select(STUDY.c.pk, STUDY.c.patient_id, STUDY.c.modalities).where(where)).first()
-    return StudyKnown(r.pk, r.patient_id, frozenset(r.modalities.split())) if r else None
+def _find_study(session: Session, key: tuple[str, str]) -> StudyKnown | None:
+    sql = "SELECT pk, patient_id, modalities FROM study WHERE institution = :institution AND study_uid = :uid"
+    found = session.rows(sql, {"institution": key[0], "uid": key[1]})
+    return StudyKnown(found[0][0], found[0][1], frozenset(found[0][2].split())) if found else None
 
 
-def _add_study(tx: Connection, key: tuple[str, str], p: Prepared) -> StudyKnown:
-    elsewhere = tx.execute(select(func.count()).select_from(STUDY).where(STUDY.c.study_uid == key[1])).scalar_one()
-    row = {**_study_row(p), "institution": key[0], "study_uid": key[1], "shown": int(not elsewhere)}
+def _add_study(session: Session, key: tuple[str, str], p: Prepared) -> StudyKnown:
+    elsewhere = session.rows("SELECT 1 FROM study WHERE study_uid = :uid LIMIT 1", {"uid": key[1]})
+    mark = FLAGS["uid-elsewhere"] if elsewhere else 0
     if elsewhere:
-        row["flags"] = FLAGS["uid-elsewhere"]
-        mark = STUDY.c.flags.op("|")(FLAGS["uid-elsewhere"])
-        tx.execute(update(STUDY).where(STUDY.c.study_uid == key[1]).values(flags=mark))
-    pk = tx.execute(insert(STUDY).values(row)).inserted_primary_key[0]  # type: ignore[index]
-    tx.execute(_ADD_GRAMS, {"pk": pk, "grams": study_grams(row)})
+        session.run("UPDATE study SET flags = flags | :mark WHERE study_uid = :uid", {"mark": mark, "uid": key[1]})
+    row = {**_study_row(p), "institution": key[0], "study_uid": key[1], "shown": int(not elsewhere), "flags": mark}
+    pk = session.insert(_insert("study", row, "RETURNING pk"), row)
+    session.run(_ADD_GRAMS, {"pk": pk, "grams": study_grams(row)})
     return StudyKnown(pk, row["patient_id"], frozenset())
 
 
-_ADD_GRAMS = text("INSERT INTO study_grams(rowid, grams) VALUES (:pk, :grams)")
+_ADD_GRAMS = "INSERT INTO study_grams(rowid, grams) VALUES (:pk, :grams)"
 
 
 def _study_row(p: Prepared) -> dict[str, Any]:
@@ -188,10 +200,10 @@ def study_grams(row: dict[str, Any]) -> str:
 # --- series and instances ---
 
 
-def _series(tx: Connection, study_pk: int, series_uid: str, slices: Sequence[Indexed]) -> int:
-    where = (SERIES.c.study_pk == study_pk) & (SERIES.c.series_uid == series_uid)
-    if (pk := tx.execute(select(SERIES.c.pk).where(where)).scalar()) is not None:
-        return int(pk)
+def _series(session: Session, study_pk: int, series_uid: str, slices: Sequence[Indexed]) -> int:
+    sql = "SELECT pk FROM series WHERE study_pk = :study_pk AND series_uid = :uid"
+    if found := session.rows(sql, {"study_pk": study_pk, "uid": series_uid}):
+        return int(found[0][0])
     h = slices[0].prepared.header
     row = {
         "study_pk": study_pk,
@@ -204,24 +216,14 @@ def _series(tx: Connection, study_pk: int, series_uid: str, slices: Sequence[Ind
         "revision": 0,
         "attributes": orjson.dumps(at.series_level(h)),
     }
-    tx.execute(update(STUDY).where(STUDY.c.pk == study_pk).values(series_count=STUDY.c.series_count + 1))
-    return int(tx.execute(insert(SERIES).values(row)).inserted_primary_key[0])  # type: ignore[index]
+    session.run("UPDATE study SET series_count = series_count + 1 WHERE pk = :pk", {"pk": study_pk})
+    return session.insert(_insert("series", row, "RETURNING pk"), row)
 
 
-def _count(tx: Connection, statement: Any, pk: int, members: Sequence[Indexed], **more: Any) -> None:
-    firsts = sum(1 for each in members if each.variant == 0)
-    size = sum(each.placed.payload_bytes for each in members)
-    tx.execute(statement, {"row": pk, "instances": firsts, "bytes": size, **more})
-
-
-_COUNT_SERIES = text(
-    "UPDATE series SET instance_count = instance_count + :instances, size_bytes = size_bytes + :bytes, "
-    "revision = revision + 1 WHERE pk = :row"
-)
-_COUNT_STUDY = text(
-    "UPDATE study SET instance_count = instance_count + :instances, size_bytes = size_bytes + :bytes, "
-    "revision = revision + 1, last_at_ms = max(last_at_ms, :last), flags = flags | :flags WHERE pk = :row"
-)
+_COUNT_SERIES = """
+    UPDATE series SET instance_count = instance_count + :instances, size_bytes = size_bytes + :bytes,
+    revision = revision + 1 WHERE pk = :pk
+"""
 
 
 def _instance_row(each: Indexed, series_pk: int, pack_pk: int) -> dict[str, Any]:
@@ -245,29 +247,36 @@ def _instance_row(each: Indexed, series_pk: int, pack_pk: int) -> dict[str, Any]
     }
 
 
-def _pack(tx: Connection, placed: Placed, known: Known, staged: Known) -> int:
-    pk = known.packs.get(placed.blob) or staged.packs.get(placed.blob) or pack_pk(tx, placed.blob)
+_ADD_INSTANCE = _insert(
+    "instance",
+    (
+        "series_pk", "sop_uid", "sop_class_uid", "transfer_syntax_uid", "instance_number", "variant", "sha256", "pack_pk",
+        "record_at", "payload_at", "payload_bytes", "tail_bytes", "frames", "deflated", "received_at_ms",
+    ),
+)  # fmt: skip
+
+
+def _pack(session: Session, placed: Placed, known: Known, staged: Known) -> int:
+    pk = known.packs.get(placed.blob) or staged.packs.get(placed.blob) or pack_pk(session, placed.blob)
     staged.packs[placed.blob] = pk
     return pk
 
 
-def pack_pk(tx: Connection, name: str) -> int:
+def pack_pk(session: Session, name: str) -> int:
     """The pack's row, made if it is new."""
-    found = tx.execute(select(PACK.c.pk).where(PACK.c.name == name)).scalar()
-    return int(found or tx.execute(insert(PACK).values(name=name)).inserted_primary_key[0])  # type: ignore[index]
+    found = session.rows("SELECT pk FROM pack WHERE name = :name", {"name": name})
+    return int(found[0][0]) if found else session.insert(_insert("pack", ["name"], "RETURNING pk"), {"name": name})
 
 
-def _advance_packs(tx: Connection, group: Sequence[Indexed]) -> None:
+def _advance_packs(session: Session, group: Sequence[Indexed]) -> None:
     ends: dict[str, int] = {}
     for each in group:
         ends[each.placed.blob] = max(ends.get(each.placed.blob, 0), each.placed.end)
     for name, end in ends.items():
-        advance_pack(tx, name, end)
+        advance_pack(session, name, end)
 
 
-def advance_pack(tx: Connection, name: str, end: int) -> None:
+def advance_pack(session: Session, name: str, end: int) -> None:
     """All records of the pack before `end` are in the index."""
-    tx.execute(_ADVANCE, {"name": name, "end": end})
-
-
-_ADVANCE = text("UPDATE pack SET indexed_bytes = max(indexed_bytes, :end) WHERE name = :name")
+    sql = "UPDATE pack SET indexed_bytes = max(indexed_bytes, :end) WHERE name = :name"
+    session.run(sql, {"name": name, "end": end})

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import mmap
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, delete, select, text, update
@@ -21,6 +21,7 @@ from huitong.imaging.model import Outcome
 from huitong.imaging.preparing import Prepared, prepare
 from huitong.imaging.tables import INSTANCE, PACK, READY, SERIES, STUDY
 from huitong.store.blobs import Walked
+from huitong.store.database import Session
 from huitong.store.store import Store
 
 #: Told (bytes done, bytes in all).
@@ -65,11 +66,12 @@ def recover(store: Store, progress: Progress = lambda _done, _all: None) -> Reco
     starts = {name: known[name].indexed_bytes if name in known else 0 for name in names}
     sizes = {name: store.blobs.open(name).size() - starts[name] for name in names}
     total, read = sum(sizes.values()), 0
-    for name in names:
-        if store.blobs.take_over(name):
-            _recover_pack(store, name, starts[name], done)
-        read += sizes[name]
-        progress(read, total)
+    with closing(store.database.session()) as session:
+        for name in names:
+            if store.blobs.take_over(name):
+                _recover_pack(store, session, name, starts[name], done)
+            read += sizes[name]
+            progress(read, total)
     if done != Recovered():
         log.warning(
             "records recovered",
@@ -81,7 +83,7 @@ def recover(store: Store, progress: Progress = lambda _done, _all: None) -> Reco
     return done
 
 
-def _recover_pack(store: Store, name: str, start: int, done: Recovered) -> None:
+def _recover_pack(store: Store, session: Session, name: str, start: int, done: Recovered) -> None:
     size = store.blobs.open(name).size()
     good_end = start
     group: list[tuple[Prepared, Walked]] = []
@@ -94,15 +96,15 @@ def _recover_pack(store: Store, name: str, start: int, done: Recovered) -> None:
         good_end = walked.end
         group.append((prepared, walked))
         if len(group) >= _GROUP:
-            _index(store, name, group, done)
+            _index(session, name, group, done)
             group = []
-    _index(store, name, group, done)
+    _index(session, name, group, done)
     if good_end < size:
         store.blobs.cut(name, good_end)
         done.cut_bytes += size - good_end
-    with store.database.write() as tx:
-        pk = records.pack_pk(tx, name)
-        tx.execute(update(PACK).where(PACK.c.pk == pk).values(sealed=1, indexed_bytes=good_end))
+    with session.write():
+        pk = records.pack_pk(session, name)
+        session.run("UPDATE pack SET sealed = 1, indexed_bytes = :end WHERE pk = :pk", {"end": good_end, "pk": pk})
 
 
 def _read(store: Store, name: str, walked: Walked, done: Recovered) -> Prepared | None:
@@ -132,11 +134,11 @@ def _mapped(store: Store, name: str) -> Iterator[memoryview]:
         yield view
 
 
-def _index(store: Store, name: str, group: list[tuple[Prepared, Walked]], done: Recovered) -> None:
+def _index(session: Session, name: str, group: list[tuple[Prepared, Walked]], done: Recovered) -> None:
     if not group:
         return
-    with store.database.write() as tx:
-        known = records.digests_at(tx, [records.place_of(p) for p, _ in group])
+    with session.write():
+        known = records.digests_at(session, [records.place_of(p) for p, _ in group])
         new = []
         for prepared, walked in group:
             digests = known.setdefault(records.place_of(prepared), {})
@@ -147,9 +149,9 @@ def _index(store: Store, name: str, group: list[tuple[Prepared, Walked]], done: 
             digests[prepared.body_sha256] = variant
             new.append(records.Indexed(prepared, walked.placed(name), variant))
         if new:
-            records.write(tx, new, records.Known())
-        records.pack_pk(tx, name)
-        records.advance_pack(tx, name, group[-1][1].end)
+            records.write(session, new, records.Known())
+        records.pack_pk(session, name)
+        records.advance_pack(session, name, group[-1][1].end)
     done.indexed += len(new)
 
 

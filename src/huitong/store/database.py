@@ -1,16 +1,21 @@
-"""The database by URL: transactions to read and to write, migrations, and its faults in our own words."""
+"""The database: transactions to read and to write, sessions for the hot path, migrations, faults in our own words.
+
+SQLAlchemy builds the searches. Where objects are kept, building and pooling cost ten times what the statements do
+(docs/benchmarks.md), so that path has a `Session`: one connection kept open, plain SQL with `:name` parameters.
+"""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from huitong.base.errors import OurFault, StoreFull, StoreUnavailable
@@ -50,6 +55,10 @@ class Database:
         with _database_faults(), self._engine.connect().execution_options(**_WRITE) as connection, connection.begin():
             yield connection
 
+    def session(self) -> Session:
+        """A connection of its own, to be used by one thread at a time and closed by whoever asked for it."""
+        return Session(self.path)
+
     def migrate(self) -> None:
         """The schema is the newest; nothing happens when it was."""
         config = Config()
@@ -59,6 +68,50 @@ class Database:
 
     def close(self) -> None:
         self._engine.dispose()
+
+
+class Session:
+    """One connection and plain SQL; statements are prepared once and kept by the driver."""
+
+    def __init__(self, path: Path) -> None:
+        self._raw = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
+        self._raw.row_factory = sqlite3.Row
+        for pragma in _PRAGMAS:
+            self._raw.execute(f"PRAGMA {pragma}")
+
+    @contextmanager
+    def write(self) -> Iterator[None]:
+        """Committed and durable when the block ends; undone when it raises."""
+        with _driver_faults():
+            self._raw.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._raw.execute("COMMIT")
+            except BaseException:
+                if self._raw.in_transaction:
+                    self._raw.execute("ROLLBACK")
+                raise
+
+    def rows(self, sql: str, parameters: Mapping[str, Any]) -> list[Any]:
+        """Rows with attributes by index and by name (`row["name"]`)."""
+        with _driver_faults():
+            return self._raw.execute(sql, parameters).fetchall()
+
+    def run(self, sql: str, parameters: Mapping[str, Any]) -> None:
+        with _driver_faults():
+            self._raw.execute(sql, parameters)
+
+    def insert(self, sql: str, parameters: Mapping[str, Any]) -> int:
+        """The key of the new row; `sql` ends with `RETURNING pk`."""
+        with _driver_faults():
+            return int(self._raw.execute(sql, parameters).fetchone()[0])
+
+    def run_many(self, sql: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        with _driver_faults():
+            self._raw.executemany(sql, rows)
+
+    def close(self) -> None:
+        self._raw.close()
 
 
 def _sqlite_engine(url: str) -> Engine:
@@ -79,15 +132,21 @@ def _sqlite_engine(url: str) -> Engine:
 
 
 @contextmanager
+def _driver_faults() -> Iterator[None]:
+    try:
+        yield
+    except (sqlite3.OperationalError, sqlite3.IntegrityError) as e:
+        raise _fault_of(str(e)) from e
+
+
+@contextmanager
 def _database_faults() -> Iterator[None]:
     try:
         yield
-    except OperationalError as e:
-        raise _fault_of(e) from e
-    except IntegrityError as e:  # two processes wrote the same at once; the second may simply try again
-        raise StoreUnavailable(str(e.orig)) from e
+    except (OperationalError, IntegrityError) as e:
+        raise _fault_of(str(e.orig)) from e
 
 
-def _fault_of(error: DBAPIError) -> OurFault:
-    text = str(error.orig)
+def _fault_of(text: str) -> OurFault:
+    """A broken constraint means two processes wrote the same at once: the sender may simply try again."""
     return (StoreFull if "full" in text else StoreUnavailable)(text)
