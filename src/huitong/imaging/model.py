@@ -74,10 +74,17 @@ class StoredInstance:
 class Slice(Protocol):
     """Bytes of one stored object, readable by range and sendable by the kernel."""
 
-    #: An open file descriptor, valid while the slice is, and where in it the object begins.
-    fd: int
-    offset: int
-    length: int
+    @property
+    def fd(self) -> int:
+        """An open file descriptor, valid while the slice is."""
+
+    @property
+    def offset(self) -> int:
+        """Where in the file the object begins."""
+
+    @property
+    def length(self) -> int:
+        """Of the object, in bytes."""
 
     def read(self, offset: int = 0, length: int | None = None) -> bytes:
         """`length` bytes from `offset` of the object."""

@@ -103,7 +103,8 @@ def write(session: Session, group: Sequence[Indexed], known: Known) -> Known:
 
 def _insert(table: str, columns: Iterable[str], ending: str = "") -> str:
     names = list(columns)
-    return f"INSERT INTO {table}({', '.join(names)}) VALUES ({', '.join(':' + n for n in names)}) {ending}"
+    values = ", ".join(f":{name}" for name in names)
+    return f"INSERT INTO {table}({', '.join(names)}) VALUES ({values}) {ending}"  # noqa: S608 - names are ours
 
 
 # --- studies ---
@@ -250,8 +251,8 @@ def _instance_row(each: Indexed, series_pk: int, pack_pk: int) -> dict[str, Any]
 _ADD_INSTANCE = _insert(
     "instance",
     (
-        "series_pk", "sop_uid", "sop_class_uid", "transfer_syntax_uid", "instance_number", "variant", "sha256", "pack_pk",
-        "record_at", "payload_at", "payload_bytes", "tail_bytes", "frames", "deflated", "received_at_ms",
+        "series_pk", "sop_uid", "sop_class_uid", "transfer_syntax_uid", "instance_number", "variant", "sha256",
+        "pack_pk", "record_at", "payload_at", "payload_bytes", "tail_bytes", "frames", "deflated", "received_at_ms",
     ),
 )  # fmt: skip
 
