@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pydicom
+from pydicom.data import get_testdata_file
 from pydicom.encaps import generate_frames
 from pydicom.filebase import DicomBytesIO
 from pydicom.pixels.utils import get_expected_length
+
+BUNDLED = Path(str(get_testdata_file("CT_small.dcm"))).parent
 
 PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 
@@ -86,3 +89,15 @@ def _frames(dataset: pydicom.Dataset, syntax: str) -> list[bytes]:
         length = get_expected_length(dataset) // count
         return [value[n * length : (n + 1) * length] for n in range(count)]
     return []
+
+
+def bundled_images() -> list[str]:
+    """Names of the files pydicom ships whose pixel data it can find."""
+    return sorted(path.name for path in BUNDLED.glob("*.dcm") if _has_pixels(path))
+
+
+def _has_pixels(path: Path) -> bool:
+    try:
+        return bool(load(path).frames)
+    except (ValueError, AttributeError):
+        return False

@@ -99,7 +99,7 @@ def _bits(frame: Frame) -> Samples:
     pixel, data, count = frame.pixel, frame.data, frame.pixel.frame_samples
     if frame.big_endian and pixel.vr == "OW":
         data = np.frombuffer(data[: len(data) // 2 * 2], dtype=">u2").astype("<u2").tobytes()
-    whole = pixel.frames > 1 and (count % 8 != 0 or len(data) > count // 8 + 1)
+    whole = pixel.frames > 1 and (count % 8 != 0 or len(data) * 8 >= 2 * count)
     first = (frame.number - 1) * count if whole else 0
     packed = np.frombuffer(data, dtype=np.uint8)[first // 8 : (first + count + 7) // 8]
     bits = np.unpackbits(packed, bitorder="little")[first % 8 : first % 8 + count]

@@ -12,7 +12,7 @@ import numpy as np
 import pydicom
 from pydicom.dataset import FileMetaDataset
 from pydicom.encaps import generate_frames
-from pydicom.uid import PYDICOM_IMPLEMENTATION_UID, UID, ExplicitVRLittleEndian
+from pydicom.uid import PYDICOM_IMPLEMENTATION_UID, ExplicitVRLittleEndian
 
 from huitong.base.errors import CannotRender
 from huitong.imaging.pixels.decode import DECODERS, NATIVE, decode_frame
@@ -81,14 +81,16 @@ def transcode_to_explicit_le(part10: bytes) -> bytes:
         raise CannotRender(f"the object cannot be read: {error}") from error
     if syntax == _EXPLICIT_LITTLE_ENDIAN and part10[128:132] == b"DICM":
         return part10
-    if "PixelData" in dataset and UID(syntax).is_encapsulated:
+    if syntax not in DECODERS:
+        raise CannotRender(f"no decoder for transfer syntax {syntax}")
+    if "PixelData" in dataset and syntax not in NATIVE:
         _decompress(dataset, syntax)
     out = io.BytesIO()
     try:
         if syntax == EXPLICIT_BIG_ENDIAN:
             _swap_words(dataset)
         _complete_meta(dataset)
-        if any(dataset.get_item(tag).VR is None for tag in dataset):
+        if any(dataset.get_item(tag).VR is None for tag in tuple(dataset.keys())):
             list(dataset.iterall())  # implicit VR, whatever the meta information says: gives every element its VR
         pydicom.dcmwrite(out, dataset, implicit_vr=False, little_endian=True, force_encoding=True)
     except Exception as error:
@@ -125,8 +127,6 @@ def _complete_meta(dataset: pydicom.Dataset) -> None:
 
 def _decompress(dataset: pydicom.Dataset, syntax: str) -> None:
     """Pixel Data decoded in place, and the Image Pixel attributes that describe it."""
-    if syntax not in DECODERS:
-        raise CannotRender(f"no decoder for transfer syntax {syntax}")
     header = _image_header(dataset)
     pixel = image_pixel(header)
     length = pixel.frame_samples * pixel.dtype.itemsize if pixel.bits_allocated > 1 else 0
