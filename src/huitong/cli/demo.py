@@ -1,0 +1,144 @@
+"""The demo: a server, and two hospitals that send it real studies, each by its own way."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pydicom
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from huitong.app import Serving, serve
+from huitong.base import log
+from huitong.base.setting_kinds import Address
+from huitong.base.settings import Loaded, Settings
+from huitong.cli.dicomdir import is_dicomdir
+from huitong.cli.options import ALL_GOOD, console
+from huitong.cli.phantom import ct_study, dx_file, ecg_file, report_file, us_file
+from huitong.cli.phantom.ct import SLICES
+from huitong.cli.sending import Part10, association, stow
+
+DEMO_FOLDER = Path("run/demo")
+#: Written when everything has been sent, so that a second run starts at once.
+MARK = "demo-sent"
+#: Files of one STOW-RS request.
+STOW_FILES = 8
+SETTLE_S = 5.0
+#: Of the files that pydicom ships: real CT, MR and CR studies of three patients, and kinds that the phantoms lack.
+SHIPPED = (
+    "dicomdirtests/77654033",
+    "dicomdirtests/98892001",
+    "dicomdirtests/98892003",
+    "MR_small.dcm",
+    "JPEG2000.dcm",
+    "693_J2KI.dcm",
+    "examples_rgb_color.dcm",
+    "examples_ybr_color.dcm",
+    "examples_palette.dcm",
+    "waveform_ecg.dcm",
+)
+
+
+def run_demo(loaded: Loaded) -> int:
+    """Serve until told to stop; send once the server accepts. Settings that were not given are chosen for a demo."""
+    settings = demo_settings(loaded)
+    if loaded.sources["log_level"] == "default":
+        log.configure(settings.log_format, "warning")
+    out = console()
+    if not settings.ohif_path.is_dir():
+        out.print(f"The viewer is not in {settings.ohif_path}: `make setup` fetches it.")
+
+    def started(serving: Serving) -> None:
+        Thread(target=_send_and_say, args=(settings, serving, out), name="demo", daemon=True).start()
+
+    asyncio.run(serve(settings, started))
+    return ALL_GOOD
+
+
+def demo_settings(loaded: Loaded) -> Settings:
+    """The settings in force, with the demo's own where the operator chose nothing."""
+    wanted: dict[str, Any] = {"data": DEMO_FOLDER, "settle_s": SETTLE_S}
+    chosen = {name: value for name, value in wanted.items() if loaded.sources[name] == "default"}
+    return replace(loaded.settings, demo=True, **chosen)
+
+
+def _send_and_say(settings: Settings, serving: Serving, out: Console) -> None:
+    page = f"http://{Address(settings.http.host, serving.http_port)}/"
+    out.print(f"Huitong is at {page}")
+    mark = settings.data / MARK
+    try:
+        if mark.exists():
+            out.print("The studies of an earlier run are there.")
+        else:
+            send_all(settings, serving.http_port, serving.dimse_port)
+            mark.touch()
+    except Exception as error:  # the server goes on; whoever started the demo has to see why it is empty
+        log.logger(__name__).exception("the demo could not send", error=type(error).__name__)
+        out.print(f"Sending failed: {error}")
+    out.print(words(page, settings.dimse.host, serving.dimse_port, settings.ae_title), soft_wrap=True)
+
+
+def words(page: str, dimse_host: str, dimse_port: int, ae_title: str) -> str:
+    """Where to look, and the three lines with which a stranger sends a file."""
+    peer = f"-aet TAIYUAN -aec {ae_title} {dimse_host} {dimse_port}"
+    return (
+        f"\nOpen   {page}\n\nSend an image of your own from another terminal:\n\n"
+        f"  sudo apt-get install dcmtk\n  echoscu {peer}\n  storescu {peer} image.dcm\n\nCtrl-C stops the server.\n"
+    )
+
+
+def send_all(settings: Settings, http_port: int, dimse_port: int, slices: int = SLICES) -> None:
+    """TAIYUAN by C-STORE, YUNCHENG by STOW-RS, at the same time; returns when both are kept."""
+    shipped = list(shipped_files())
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console(stderr=True)) as progress, ThreadPoolExecutor(2) as senders:
+        taiyuan = progress.add_task("TAIYUAN   C-STORE ", total=slices + 2)
+        yuncheng = progress.add_task("YUNCHENG  STOW-RS ", total=len(shipped) + 2)
+        dimse, http = Address(settings.dimse.host, dimse_port), Address(settings.http.host, http_port)
+        jobs = (
+            senders.submit(_by_c_store, dimse, settings.ae_title, slices, partial(progress.advance, taiyuan)),
+            senders.submit(_by_stow, http, shipped, partial(progress.advance, yuncheng)),
+        )
+        for job in jobs:
+            job.result()
+
+
+def _by_c_store(to: Address, called: str, slices: int, advance: Callable[[float], None]) -> None:
+    first = [Part10.of(content) for content in (ecg_file(), report_file())]
+    images = (Part10.of(content) for content in ct_study(slices=slices))
+    first.append(next(images))
+    kinds = [(file.sop_class_uid, file.transfer_syntax_uid) for file in first]
+    with association(to, "TAIYUAN", called, kinds) as storer:
+        for file in (*first, *images):
+            storer.store(file)
+            advance(1)
+
+
+def _by_stow(to: Address, shipped: list[Path], advance: Callable[[float], None]) -> None:
+    def files() -> Iterator[bytes]:
+        yield dx_file()
+        yield us_file()
+        yield from (path.read_bytes() for path in shipped)
+
+    waiting = files()
+    while batch := list(islice(waiting, STOW_FILES)):
+        stow(to, "demo-YUNCHENG", batch)
+        advance(len(batch))
+
+
+def shipped_files() -> Iterator[Path]:
+    """Those of `SHIPPED` that the installed pydicom has, folders with all they hold."""
+    root = Path(pydicom.__file__).parent / "data" / "test_files"
+    for name in SHIPPED:
+        place = root / name
+        for path in sorted(place.rglob("*")) if place.is_dir() else [place]:
+            if path.is_file() and not is_dicomdir(path.read_bytes()[:2048]):
+                yield path

@@ -1,0 +1,110 @@
+"""The demo sends for real: our server, our upper layer as client, the standard library's HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from huitong.app import Serving, serve
+from huitong.base.setting_kinds import Address
+from huitong.base.settings import Settings, load
+from huitong.cli import demo
+from huitong.cli.phantom import ecg_file
+from huitong.cli.sending import Part10, SendingFailed, association, stow
+from huitong.imaging.actions import list_studies
+from huitong.wire.query import Level, Query
+
+
+@asynccontextmanager
+async def _server(data: Path) -> AsyncIterator[tuple[Settings, Serving]]:
+    settings = Settings(data=data, demo=True, http=Address("127.0.0.1", 0), dimse=Address("127.0.0.1", 0))
+    ready: asyncio.Future[Serving] = asyncio.get_running_loop().create_future()
+    task = asyncio.create_task(serve(settings, ready.set_result))
+    done, _ = await asyncio.wait({task, ready}, return_when=asyncio.FIRST_COMPLETED)
+    if task in done:
+        await task
+    serving = ready.result()
+    try:
+        yield settings, serving
+    finally:
+        serving.stop.set()
+        await task
+
+
+def test_settings_that_were_given_are_kept_and_the_others_are_the_demos(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = demo.demo_settings(load({"settle_s": "60"}, {"HUITONG_DATA": "here"}))
+    assert (settings.data, settings.settle_s, settings.demo) == (Path("here"), 60.0, True)
+    settings = demo.demo_settings(load({}, {}))
+    assert (settings.data, settings.settle_s, settings.demo) == (demo.DEMO_FOLDER, demo.SETTLE_S, True)
+
+
+def test_the_shipped_files_are_there_and_none_is_a_directory() -> None:
+    names = [path.name for path in demo.shipped_files()]
+    assert len(names) >= 35
+    assert "DICOMDIR" not in names
+
+
+async def test_both_hospitals_studies_arrive(tmp_path: Path) -> None:
+    async with _server(tmp_path) as (settings, serving):
+        await asyncio.to_thread(demo.send_all, settings, serving.http_port, serving.dimse_port, 3)
+        rows, found = list_studies(serving.archive.access.local(), Query(Level.STUDY, limit=100))
+    assert found.total == len(rows)
+    sent = {code: [row for row in rows if row.institution == code] for code in ("TAIYUAN", "YUNCHENG")}
+    (ct,) = (row for row in sent["TAIYUAN"] if "CT" in row.modalities)
+    assert ct.instance_count == 4  # three slices and the report
+    assert {"DX", "US", "MR", "CR"} <= {modality for row in sent["YUNCHENG"] for modality in row.modalities}
+    files = len(list(demo.shipped_files())) + 2
+    assert sum(row.instance_count for row in sent["YUNCHENG"]) == files
+
+
+async def test_an_unknown_hospital_is_turned_away_by_both_doors(tmp_path: Path) -> None:
+    file = Part10.of(ecg_file())
+
+    def call(port: int, calling: str, called: str) -> None:
+        kinds = [(file.sop_class_uid, file.transfer_syntax_uid)]
+        with association(Address("127.0.0.1", port), calling, called, kinds) as storer:
+            storer.store(file)
+
+    async with _server(tmp_path) as (_, serving):
+        with pytest.raises(SendingFailed, match="AssociateReject"):
+            await asyncio.to_thread(call, serving.dimse_port, "STRANGER", "HUITONG")
+        with pytest.raises(SendingFailed, match="AssociateReject"):
+            await asyncio.to_thread(call, serving.dimse_port, "TAIYUAN", "ELSEWHERE")
+        with pytest.raises(SendingFailed, match=r"status 40[13]"):
+            await asyncio.to_thread(stow, Address("127.0.0.1", serving.http_port), "no token", [file.content])
+
+
+def test_a_peer_that_hangs_up_is_an_error_and_not_a_wait() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        kinds = [("1.2.840.10008.1.1", "1.2.840.10008.1.2")]
+        to = Address("127.0.0.1", listener.getsockname()[1])
+
+        def hang_up() -> None:
+            listener.accept()[0].close()
+
+        async def both() -> None:
+            def call() -> None:
+                with association(to, "TAIYUAN", "HUITONG", kinds):
+                    pass
+
+            await asyncio.gather(asyncio.to_thread(hang_up), asyncio.to_thread(call))
+
+        with pytest.raises((SendingFailed, ConnectionResetError)):
+            asyncio.run(both())
+
+
+def test_the_three_lines_name_the_address_that_is_served() -> None:
+    said = demo.words("http://127.0.0.1:8080/", "127.0.0.1", 11112, "HUITONG")
+    assert "storescu -aet TAIYUAN -aec HUITONG 127.0.0.1 11112 image.dcm" in said
+    assert "http://127.0.0.1:8080/" in said
+    for line in ("sudo apt-get install dcmtk", "echoscu -aet TAIYUAN -aec HUITONG 127.0.0.1 11112"):
+        assert line in said
+        assert line in (Path(__file__).resolve().parents[2] / "README.md").read_text("utf-8")
