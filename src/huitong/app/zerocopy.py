@@ -172,7 +172,8 @@ class ZeroCopyCycle(RequestResponseCycle):
             self.flow.resume_reading()
             await self.message_event.wait()
             self.message_event.clear()
-        if self.disconnected or self.response_complete:
+        # What came before the client left is still handed on: a body that is broken off may hold whole instances.
+        if (self.disconnected and not self._pieces) or self.response_complete:
             return {"type": "http.disconnect"}
         piece = self._pieces.popleft() if self._pieces else b""
         self._waiting_bytes -= len(piece)

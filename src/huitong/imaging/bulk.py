@@ -1,0 +1,63 @@
+"""Where the bulk values of a stored object lie: behind each BulkDataURI of its header."""
+
+from __future__ import annotations
+
+import mmap
+from dataclasses import dataclass
+
+from huitong.access.work import Work
+from huitong.base.errors import NotFound
+from huitong.imaging.actions import open_slice
+from huitong.imaging.model import StoredInstance
+from huitong.wire.dicom.scan import inflate, scan
+
+#: The whole pixel data, which the header does not give as bulk value when it is in fragments.
+PIXEL_DATA = "7FE00010"
+
+
+@dataclass(frozen=True, slots=True)
+class Bulk:
+    """One bulk value: ranges of the stored object whose bytes joined are the value, or the bytes themselves."""
+
+    ranges: tuple[tuple[int, int], ...] = ()
+    #: Only where the object is deflated, so that the value lies nowhere as it is.
+    inflated: bytes | None = None
+
+    @property
+    def length(self) -> int:
+        return len(self.inflated) if self.inflated is not None else sum(length for _, length in self.ranges)
+
+
+def find_bulk(work: Work, stored: StoredInstance, path: str) -> Bulk:
+    """The value behind `path` (the end of a BulkDataURI, or the whole URI). Raises NotFound.
+
+    The header is scanned again: bulk values are asked for rarely, so their places are not kept in the index.
+    """
+    path = path.rpartition("bulkdata/")[2]
+    frames = stored.frames
+    if path == PIXEL_DATA and frames is not None and frames.fragments is not None:
+        return Bulk(tuple(place for frame in frames.fragments for place in frame))
+    part = open_slice(work, stored)
+    page = part.offset % mmap.ALLOCATIONGRANULARITY
+    with (
+        mmap.mmap(part.fd, part.length + page, prot=mmap.PROT_READ, offset=part.offset - page) as mapped,
+        memoryview(mapped) as whole,
+        whole[page:] as data,
+    ):
+        found = scan(data)
+        place = found.bulk.get(path)
+        if place is None:
+            raise NotFound(f"bulk data {path}")
+        if found.deflated:
+            offset, length = place
+            return Bulk(inflated=inflate(data, found.dataset_offset)[offset : offset + length])
+    return Bulk((place,))
+
+
+def read_bulk(work: Work, stored: StoredInstance, path: str) -> bytes:
+    """The value's bytes, in the byte order of the object. Raises NotFound."""
+    bulk = find_bulk(work, stored, path)
+    if bulk.inflated is not None:
+        return bulk.inflated
+    part = open_slice(work, stored)
+    return b"".join(part.read(offset, length) for offset, length in bulk.ranges)

@@ -1,0 +1,182 @@
+"""HTTP answers made of stored bytes: conditional, by range, and sent by the kernel where the server can.
+
+Knows RFC 9110 (validators, ranges) and ASGI's `http.response.zerocopysend`; nothing of DICOM.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Message, Receive, Scope, Send
+
+from huitong.imaging.model import Slice
+from huitong.wire.problem import MEDIA_TYPE, Problem
+
+#: Below this, one read is cheaper than telling the kernel.
+_SMALL_BYTES = 8 * 1024
+#: One read where the kernel cannot send by itself (TLS, another server).
+_CHUNK_BYTES = 256 * 1024
+_ZERO_COPY = "http.response.zerocopysend"
+_RANGE = re.compile(r"bytes\s*=\s*(\d*)\s*-\s*(\d*)\s*", re.IGNORECASE)
+#: Bytes under UIDs: the first content under a UID is the one that is served, so they never change. A browser may keep
+#: them, a shared proxy may not (they are a patient's).
+IMMUTABLE = "private, max-age=31536000, immutable"
+#: What grows while a study arrives: may be kept, and is asked for again with its validator.
+REVALIDATED = "private, no-cache"
+#: What depends on Accept and on who asks.
+VARY = "Accept, Authorization"
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Some bytes of a stored object."""
+
+    part: Slice
+    offset: int
+    length: int
+
+
+Piece = bytes | Span
+
+
+class Pieces(Response):
+    """An answer whose body is made of pieces, one after another; memory holds one of them at a time."""
+
+    def __init__(
+        self,
+        pieces: Iterable[Piece] | AsyncIterable[Piece],
+        length: int | None,
+        headers: Mapping[str, str],
+        status: int = 200,
+    ) -> None:
+        self.status_code = status
+        self.background = None
+        self._pieces = pieces
+        known = {} if length is None else {"content-length": str(length)}
+        self.init_headers({**known, **headers})
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        if scope["method"] == "HEAD":
+            await send({"type": "http.response.body", "body": b""})
+            return
+        by_kernel = _ZERO_COPY in (scope.get("extensions") or {})
+        held: Message = {"type": "http.response.body", "body": b""}
+        async for message in _messages(self._pieces, by_kernel):
+            # One behind, so that the last one can say that it is.
+            if held.get("body") != b"":
+                held["more_body"] = True
+                if not await _sent(send, held):
+                    return
+            held = message
+        held["more_body"] = False
+        await _sent(send, held)
+
+
+async def _sent(send: Send, message: Message) -> bool:
+    """Whether somebody is still there to take it."""
+    try:
+        await send(message)
+    except OSError:
+        return False
+    return True
+
+
+async def _messages(pieces: Iterable[Piece] | AsyncIterable[Piece], by_kernel: bool) -> AsyncIterator[Message]:
+    async for piece in _each(pieces):
+        if isinstance(piece, bytes):
+            yield {"type": "http.response.body", "body": piece}
+        elif piece.length <= _SMALL_BYTES:
+            yield {"type": "http.response.body", "body": piece.part.read(piece.offset, piece.length)}
+        elif by_kernel:
+            at = piece.part.offset + piece.offset
+            yield {"type": _ZERO_COPY, "file": piece.part.fd, "offset": at, "count": piece.length, "keep": piece.part}
+        else:
+            for start in range(piece.offset, piece.offset + piece.length, _CHUNK_BYTES):
+                size = min(_CHUNK_BYTES, piece.offset + piece.length - start)
+                yield {"type": "http.response.body", "body": await asyncio.to_thread(piece.part.read, start, size)}
+
+
+async def _each(pieces: Iterable[Piece] | AsyncIterable[Piece]) -> AsyncIterator[Piece]:
+    if isinstance(pieces, AsyncIterable):
+        async for piece in pieces:
+            yield piece
+    else:
+        for piece in pieces:
+            yield piece
+
+
+def quoted(etag: str) -> str:
+    return f'"{etag}"'
+
+
+def matches(field: str, etag: str) -> bool:
+    """Whether an If-None-Match field names this validator (RFC 9110 13.1.2: weak comparison)."""
+    return field.strip() == "*" or quoted(etag) in (part.strip().removeprefix("W/") for part in field.split(","))
+
+
+def unchanged(request: Request, etag: str, headers: Mapping[str, str]) -> Response | None:
+    """304 when the client has it already."""
+    field = request.headers.get("if-none-match")
+    if field is None or not matches(field, etag):
+        return None
+    return Response(status_code=304, headers={**headers, "ETag": quoted(etag)})
+
+
+def whole_or_range(
+    request: Request, pieces: Sequence[Piece], media_type: str, etag: str, headers: Mapping[str, str]
+) -> Response:
+    """A representation that can be asked for by range: 200, 206, 304 or 416."""
+    known = unchanged(request, etag, headers)
+    if known is not None:
+        return known
+    headers = {**headers, "ETag": quoted(etag), "Accept-Ranges": "bytes", "Content-Type": media_type}
+    length = sum(_length(piece) for piece in pieces)
+    wanted = _range(request, etag, length)
+    if wanted is None:
+        return Pieces(pieces, length, headers)
+    start, end = wanted
+    if start >= end:
+        document = Problem(416, "no-such-range", "There are no such bytes.", f"there are {length} bytes").document()
+        return Response(document, 416, {"Content-Range": f"bytes */{length}"}, MEDIA_TYPE)
+    headers["Content-Range"] = f"bytes {start}-{end - 1}/{length}"
+    return Pieces(list(_cut(pieces, start, end)), end - start, headers, 206)
+
+
+def _range(request: Request, etag: str, length: int) -> tuple[int, int] | None:
+    """First byte and the one after the last; None where the whole is to be sent (RFC 9110 14.2)."""
+    field = request.headers.get("range")
+    condition = request.headers.get("if-range")
+    matched = _RANGE.fullmatch(field) if field else None
+    # Several ranges at once, or no range that is understood: the whole is a lawful answer.
+    if matched is None or not any(matched.groups()) or (condition is not None and condition != quoted(etag)):
+        return None
+    first, last = matched.groups()
+    if not first:
+        # The last so many bytes; none of them is none.
+        return max(0, length - int(last)), length if int(last) else 0
+    if last and int(last) < int(first):
+        return None
+    return int(first), min(length, int(last) + 1) if last else length
+
+
+def _length(piece: Piece) -> int:
+    return len(piece) if isinstance(piece, bytes) else piece.length
+
+
+def _cut(pieces: Sequence[Piece], start: int, end: int) -> Iterable[Piece]:
+    at = 0
+    for piece in pieces:
+        length = _length(piece)
+        first, last = max(start - at, 0), min(end - at, length)
+        if first < last:
+            if isinstance(piece, bytes):
+                yield piece[first:last]
+            else:
+                yield Span(piece.part, piece.offset + first, last - first)
+        at += length

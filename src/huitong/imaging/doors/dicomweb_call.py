@@ -1,0 +1,61 @@
+"""One DICOMweb request on its way to an action: who asks, what the path names, what can be accepted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from urllib.parse import quote
+
+from starlette.requests import Request
+
+from huitong.access.actions import Access
+from huitong.access.work import Work
+from huitong.imaging import actions
+from huitong.imaging.model import StoredInstance
+from huitong.wire.accept import Accepted, parse_accept
+
+
+@dataclass(frozen=True)
+class Call:
+    """A request, and what its path says."""
+
+    request: Request
+    access: Access
+    #: Absolute address of the DICOMweb root, of this institution's own where the path names one.
+    root: str
+    institution: str | None
+    #: Names of the pattern (study, series, instance, frames, bulk) to what stands in the path.
+    parts: Mapping[str, str]
+
+    @property
+    def host(self) -> str:
+        return self.request.client.host if self.request.client else ""
+
+    @property
+    def authorization(self) -> str | None:
+        return self.request.headers.get("authorization")
+
+    @cached_property
+    def work(self) -> Work:
+        """The key for reading. Raises NotSignedIn, NotAllowed."""
+        return self.access.reader(self.authorization, self.host)
+
+    @cached_property
+    def accepted(self) -> tuple[Accepted, ...]:
+        return parse_accept(self.request.headers.getlist("accept"), self.request.query_params.getlist("accept"))
+
+    def stored(self) -> StoredInstance:
+        """The instance that the path names. Raises NotFound."""
+        parts = self.parts
+        return actions.locate(self.work, parts["study"], parts["series"], parts["instance"], self.institution)
+
+    def url(self, study: str, series: str = "", instance: str = "") -> str:
+        """The absolute address of a study, series or instance."""
+        return study_url(self.root, study, series, instance)
+
+
+def study_url(root: str, study: str, series: str = "", instance: str = "") -> str:
+    """Address of a study, series or instance below a DICOMweb root (PS3.18 10.1.1)."""
+    named = (("studies", study), ("series", series), ("instances", instance))
+    return root + "".join(f"/{kind}/{quote(uid, safe='')}" for kind, uid in named if uid)
