@@ -62,6 +62,7 @@ class Keeper:
         """The intake is this method's from now on, also when it raises or is cancelled."""
         future: Future[Kept] = Future()
         size = intake.size
+        intake.hand_over()
         self._preparing.submit(self._prepare, work, intake, expected, future)
         try:
             kept = await asyncio.wrap_future(future)
@@ -83,7 +84,7 @@ class Keeper:
                 received_at_ms=round(work.now().timestamp() * 1000),
             )
         except BaseException as e:
-            intake.abandon()
+            intake.finish()
             if future.set_running_or_notify_cancel():
                 future.set_exception(e)
             return
@@ -100,7 +101,7 @@ class Keeper:
                 failure = self._write(new) if new else None
         finally:
             for each in group:
-                each.intake.abandon()
+                each.intake.finish()
         return [failure if failure and (d.rides or d.outcome is not Outcome.ALREADY) else _receipt(d) for d in decided]
 
     def _decide(self, group: Sequence[_Waiting]) -> list[_Decided]:

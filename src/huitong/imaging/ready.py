@@ -120,7 +120,12 @@ class Ready:
 
     def keep(self, made: Sequence[Made]) -> None:
         """Into the derived packs and their index."""
-        placed = self._store.derived.append([self._record(each) for each in made])
+        records = [self._record(each) for each in made]
+        try:
+            placed = self._store.derived.append(records)
+        finally:
+            for record in records:
+                record.body.finish()
         with self._store.database.write() as tx:
             for each, where in zip(made, placed, strict=True):
                 same = (READY.c.kind == each.kind) & (READY.c.owner_pk == each.owner_pk)

@@ -52,6 +52,7 @@ class Intake:
         self._memory = bytearray()
         self._fd = -1
         self._map: mmap.mmap | None = None
+        self._handed_over = False
 
     def write(self, chunk: Buffer) -> None:
         """Take `chunk`; it may be reused by the caller afterwards.
@@ -105,8 +106,17 @@ class Intake:
         """The spool file has become a pack: it is no longer this intake's to delete."""
         self.path = None
 
+    def hand_over(self) -> None:
+        """From now on the keeper's: a door that is cancelled meanwhile abandons nothing that is being written."""
+        self._handed_over = True
+
     def abandon(self) -> None:
-        """Forget everything; safe to call twice."""
+        """Forget everything; safe to call twice, and without effect once handed over."""
+        if not self._handed_over:
+            self.finish()
+
+    def finish(self) -> None:
+        """The keeper is done with it."""
         self._budget.give(len(self._memory))
         self._memory = bytearray()
         self._map = None  # unmapped when the last view of it is gone
