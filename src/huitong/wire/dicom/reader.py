@@ -1,7 +1,7 @@
-"""One pass over a data set (PS3.5 7): elements to the JSON model, bulk values to positions. The hot loop of receiving.
+"""One pass over a data set (PS3.5 7), the hot loop of receiving; over 400 lines, as its loops must not be torn apart.
 
-Over 150 lines, because the loops of explicit and implicit VR, which are nearly all of the running time, must see the
-tables, the sequence rules and the limits without calls in between.
+Elements become the JSON model, bulk values positions. The loops of explicit and implicit VR are nearly all of the
+running time and alike but for how an element begins; sequences, limits and damage are dealt with around them.
 
 Laws of this file. An element costs no object but its own JSON. Nothing read is believed about sizes: every length is
 held against what is there, depth, elements and octets are limited (`MAX_...`), and what breaks off (`_Cut`) leaves what
@@ -11,21 +11,39 @@ was read before it. It knows no file: positions count from the beginning of `dat
 from __future__ import annotations
 
 import struct
-from functools import lru_cache
 from typing import Any
 
 from huitong.base.errors import NotDicom
 from huitong.wire.dicom.charset import Decode, decoder
-from huitong.wire.dicom.pixels import Buffer, Fragment, Header, fragments, number
-from huitong.wire.dicom.values import DECODERS, Decoder, Element, octets, un
-from huitong.wire.dicom.vr import (
-    AMBIGUOUS_VR,
-    BYTES_VR,
-    KNOWN_VR,
-    SHORT_LENGTH_VR,
-    private_vr,
-    public_vr,
+from huitong.wire.dicom.entries import (
+    AMBIGUOUS,
+    CHARSET,
+    CHARSET_LONG,
+    EXPLICIT,
+    IMPLICIT,
+    LONG,
+    LUT_DESCRIPTORS,
+    OCTETS,
+    ODD,
+    PADDING,
+    PLAIN,
+    PRIVATE,
+    SEQUENCE,
+    SKIP,
+    SKIP_LONG,
+    STOP,
+    STOP_SEQUENCE,
+    UNDEFINED,
+    UNKNOWN,
+    ambiguous,
+    descriptor,
+    learn_explicit,
+    learn_implicit,
+    unknown,
 )
+from huitong.wire.dicom.pixels import Buffer, Fragment, Header, fragments, number
+from huitong.wire.dicom.values import DECODERS, Decoder, Element, un
+from huitong.wire.dicom.vr import BYTES_VR, KNOWN_VR
 
 #: Structured reports nest deepest; those seen stay under 15.
 MAX_DEPTH = 64
@@ -36,26 +54,11 @@ MAX_HEADER_BYTES = 64 << 20
 #: Octets above which a binary value is given as BulkDataURI, and above which any value is.
 INLINE_BYTES, INLINE_TEXT_BYTES = 1024, 1 << 20
 
-UNDEFINED = 0xFFFFFFFF
 PIXEL_DATA = frozenset({"7FE00008", "7FE00009", "7FE00010"})
 EXTENDED_OFFSETS = ("7FE00001", "7FE00002")
 _CHARSET_TAG = "00080005"
 #: What a JSON header says of its own character set, PS3.18 F.2.
 _UTF8 = ["ISO_IR 192"]
-#: Octets or words by this other element: PixelData by BitsAllocated, waveforms by WaveformBitsAllocated.
-_BITS_ALLOCATED = {"7FE00010": "00280100"} | dict.fromkeys(("54000110", "54000112", "5400100A", "54001010"), "54001004")
-_LUT_DESCRIPTORS = frozenset({"00281101", "00281102", "00281103", "00283002"})
-_NONSTANDARD_TAGS_KEPT = 20_000
-
-# Kinds of elements. Below LONG an explicit VR has a 16-bit length.
-PLAIN, SKIP, CHARSET, STOP, STOP_SEQUENCE, PADDING, ODD = range(7)
-LONG, OCTETS, SEQUENCE, UNKNOWN, SKIP_LONG, PRIVATE, AMBIGUOUS, CHARSET_LONG = range(10, 18)
-
-#: key in JSON, kind, VR, decoder
-Entry = tuple[str, int, str, Decoder]
-_explicit_entries: dict[str, dict[bytes, Entry]] = {"<": {}, ">": {}}
-_implicit_entries: dict[str, dict[bytes, Entry]] = {"<": {}, ">": {}}
-_private_vr = lru_cache(maxsize=8192)(private_vr)
 
 
 class _Cut(Exception):
@@ -64,36 +67,6 @@ class _Cut(Exception):
 
 class NeedWhole(Exception):
     """The data set goes on beyond the part of it that was given."""
-
-
-def _descriptor(decode: Decoder) -> Decoder:
-    """A LUT descriptor's first value is unsigned whatever its VR says (PS3.3 C.11.1.1.1)."""
-
-    def unsigned_first(raw: bytes, slow: Decode) -> Element:
-        element = decode(raw, slow)
-        values = element.get("Value")
-        if values and isinstance(values[0], int) and values[0] < 0:
-            values[0] += 0x10000
-        return element
-
-    return unsigned_first
-
-
-def _entry(tag: int, vr: str, order: str) -> Entry:
-    """How an element of this tag and known or ambiguous VR is to be read."""
-    key = f"{tag:08X}"
-    if not tag & 0xFFFF or tag >> 16 in (0x0000, 0x0002):
-        return key, SKIP if vr in SHORT_LENGTH_VR else SKIP_LONG, vr, un
-    if tag == 0x00080005:
-        return key, CHARSET if vr in SHORT_LENGTH_VR else CHARSET_LONG, "CS", un
-    if vr in AMBIGUOUS_VR:
-        return key, AMBIGUOUS, vr, un
-    if vr == "SQ":
-        return key, SEQUENCE, vr, un
-    decode = DECODERS[order][vr]
-    if vr in BYTES_VR:
-        return key, UNKNOWN if vr == "UN" else OCTETS, vr, decode
-    return key, PLAIN if vr in SHORT_LENGTH_VR else LONG, vr, _descriptor(decode) if key in _LUT_DESCRIPTORS else decode
 
 
 class Reader:
@@ -127,8 +100,8 @@ class Reader:
         self.foreign = False
         self.count = 0
         self.octets_read = 0
-        self.explicit_table = _explicit_entries[order]
-        self.implicit_table = _implicit_entries[order]
+        self.explicit_table = EXPLICIT[order]
+        self.implicit_table = IMPLICIT[order]
         self.unpack_explicit = struct.Struct(order + "6sH").unpack_from
         self.unpack_implicit = struct.Struct(order + "4sL").unpack_from
         self.unpack_item = struct.Struct(order + "HHL").unpack_from
@@ -186,12 +159,12 @@ class Reader:
                 try:
                     key, kind, vr, decode = table[raw]
                 except KeyError:
-                    key, kind, vr, decode = self.learn_explicit(raw)
+                    key, kind, vr, decode = learn_explicit(raw, self.order)
                 if key <= last:
                     ordered = False
                 last = key
                 start = pos + 8
-                if kind == PLAIN:
+                if not kind:  # PLAIN, nearly always
                     pos = start + length
                     if pos > end:
                         raise _Cut(f"({key}) goes beyond the end of the data")
@@ -202,7 +175,10 @@ class Reader:
                     start += 4
                 elif kind == ODD:
                     key, kind, vr, decode, start, length = self.odd(raw, length, pos, end)
-                if kind in (CHARSET, CHARSET_LONG):
+                if kind == SEQUENCE:
+                    pos = self.sequence(key, start, length, end, header, depth, path, text, True)
+                    elsewhere += pos - start
+                elif kind in (CHARSET, CHARSET_LONG):
                     text = self.charset(header, start, length, end)
                     pos = start + length
                 elif kind in (STOP, STOP_SEQUENCE, PADDING):
@@ -230,7 +206,7 @@ class Reader:
                 try:
                     key, kind, vr, decode = table[raw]
                 except KeyError:
-                    key, kind, vr, decode = self.learn_implicit(raw)
+                    key, kind, vr, decode = learn_implicit(raw, self.order)
                 if key <= last:
                     ordered = False
                 last = key
@@ -240,6 +216,9 @@ class Reader:
                     if pos > end:
                         raise _Cut(f"({key}) goes beyond the end of the data")
                     header[key] = decode(data[start:pos], text) if length else {"vr": vr}
+                elif kind == SEQUENCE:
+                    pos = self.sequence(key, start, length, end, header, depth, path, text, False)
+                    elsewhere += pos - start
                 elif kind == CHARSET:
                     text = self.charset(header, start, length, end)
                     pos = start + length
@@ -247,6 +226,8 @@ class Reader:
                     pos = end if kind == PADDING else start if kind == STOP else pos
                     reading = False
                     break
+                elif kind == ODD:
+                    raise _Cut(f"({key}) where an element should be")
                 else:
                     pos = self.other(key, kind, vr, decode, start, length, end, header, depth, path, text, False)
                     elsewhere += pos - start
@@ -255,43 +236,6 @@ class Reader:
             _sort(header)
         return pos
 
-    def learn_explicit(self, raw: bytes) -> Entry:
-        """The entry of a tag and VR met for the first time."""
-        group, element = struct.unpack_from(self.order + "HH", raw)
-        tag = group << 16 | element
-        vr = raw[4:].decode("latin-1")
-        key = f"{tag:08X}"
-        if group == 0xFFFE or raw == b"\0\0\0\0\0\0":
-            kind = {0xE00D: STOP, 0xE0DD: STOP_SEQUENCE, 0: PADDING}.get(element, ODD)
-            return key, kind, vr, un
-        if vr not in KNOWN_VR:
-            return key, ODD, vr, un
-        entry = _entry(tag, vr, self.order)
-        if len(self.explicit_table) < _NONSTANDARD_TAGS_KEPT:
-            self.explicit_table[raw] = entry
-        return entry
-
-    def learn_implicit(self, raw: bytes) -> Entry:
-        """The entry of a tag met for the first time."""
-        group, element = struct.unpack_from(self.order + "HH", raw)
-        tag = group << 16 | element
-        if group == 0xFFFE or not tag:
-            kind = {0xE00D: STOP, 0xE0DD: STOP_SEQUENCE, 0: PADDING}.get(element, ODD)
-            if kind == ODD:
-                raise _Cut(f"({tag:08X}) where an element should be")
-            return f"{tag:08X}", kind, "", un
-        vr = public_vr(tag)
-        if vr is None and group % 2:
-            if not 0x10 <= element <= 0xFF:
-                return f"{tag:08X}", PRIVATE if element else SKIP, "UN", un
-            vr = "LO"
-        entry = _entry(tag, vr or "UN", self.order)
-        if entry[1] == LONG:
-            entry = (entry[0], PLAIN, *entry[2:])  # all lengths have 32 bits here
-        if len(self.implicit_table) < _NONSTANDARD_TAGS_KEPT:
-            self.implicit_table[raw] = entry
-        return entry
-
     def odd(self, raw: bytes, length: int, pos: int, end: int) -> tuple[str, int, str, Decoder, int, int]:
         """An element of explicit VR whose VR is none: implicit in between, or a VR that came after this was written."""
         data = self.data
@@ -299,7 +243,7 @@ class Reader:
         if group == 0xFFFE:
             raise _Cut(f"({group:04X}{element:04X}) where an element should be")
         if not raw[4:].isalpha() or not raw[4:].isupper():
-            key, kind, vr, decode = self.learn_implicit(raw[:4])
+            key, kind, vr, decode = learn_implicit(raw[:4], self.order)
             (length,) = self.unpack_long(data, pos + 4)
             if kind == ODD or (length != UNDEFINED and pos + 8 + length > end):
                 raise _Cut(f"({key}) has no value representation and no possible length")
@@ -341,13 +285,13 @@ class Reader:
         if undefined and key in PIXEL_DATA:
             return self.encapsulated(key, "OB" if vr not in BYTES_VR or vr == "UN" else vr, start, header, path)
         if kind in (UNKNOWN, PRIVATE):
-            kind, vr, decode = self.unknown(int(key, 16), kind, header, length, explicit)
+            kind, vr, decode = unknown(int(key, 16), kind, header, length, explicit, self.order)
         if kind == AMBIGUOUS:
-            kind, vr, decode = self.ambiguous(key, vr, header, explicit)
+            kind, vr, decode = ambiguous(key, vr, header, explicit, self.order)
         if undefined and kind in (UNKNOWN, PLAIN) and self.is_item(start):
             kind = SEQUENCE
         if kind == SEQUENCE:
-            return self.sequence_element(key, start, length, end, header, depth, path, text, explicit)
+            return self.sequence(key, start, length, end, header, depth, path, text, explicit)
         if undefined:
             return self.encapsulated(key, vr, start, header, path)
         stop = start + length
@@ -384,32 +328,6 @@ class Reader:
         self.uris.append((element, path + key))
         self.bulk[path + key] = (start, length)
 
-    def unknown(self, tag: int, kind: int, header: Header, length: int, explicit: bool) -> tuple[int, str, Decoder]:
-        """What an element of VR UN, or a private one of implicit VR, is by the dictionaries (PS3.5 6.2.2)."""
-        if explicit and length == UNDEFINED:
-            return SEQUENCE, "SQ", un
-        if tag & 0x10000:
-            block = header.get(f"{tag >> 16:04X}00{tag >> 8 & 0xFF:02X}", {}).get("Value", ("",))
-            creator = block[0] if len(block) == 1 and isinstance(block[0], str) else ""
-            vr = _private_vr(tag, creator)
-        elif length < 0xFFFF or kind == PRIVATE:
-            vr = public_vr(tag) or "UN"
-        else:
-            vr = "UN"
-        if vr == "UN":
-            return UNKNOWN if length == UNDEFINED else OCTETS, vr, octets("UN")
-        return _entry(tag, vr, self.order)[1:]
-
-    def ambiguous(self, key: str, vr: str, header: Header, explicit: bool) -> tuple[int, str, Decoder]:
-        """Settle "OB or OW" and the like by what stands before (PS3.5 A.1, A.2); "US or SS" stays for `settle`."""
-        if vr == "US or SS":
-            return AMBIGUOUS, vr, un
-        if vr == "US or OW" and number({"": header.get("00283002", {})}, "") == 1:
-            return PLAIN, "US", DECODERS[self.order]["US"]
-        octet = explicit and key in _BITS_ALLOCATED and number(header, _BITS_ALLOCATED[key]) <= 8
-        settled = "OB" if octet else "OW"
-        return OCTETS, settled, DECODERS[self.order][settled]
-
     def encapsulated(self, key: str, vr: str, start: int, header: Header, path: str) -> int:
         """Octets of undefined length: items up to a sequence delimitation item (PS3.5 A.4)."""
         items, stop, after = fragments(self.whole, start, self.order, self.problems)
@@ -420,7 +338,7 @@ class Reader:
             self.pixel = key, start, stop - start, items
         return after
 
-    def sequence_element(
+    def sequence(
         self,
         key: str,
         start: int,
@@ -483,7 +401,8 @@ class Reader:
                 return pos
             if element == 0xE00D:
                 continue  # some writers delimit items of defined length as well
-            self.spend(1, 0)
+            if not length:
+                self.spend(1, 0)  # others are counted by their elements
             item: Header = {}
             items.append(item)
             stop = end if length == UNDEFINED else pos + length
@@ -506,8 +425,8 @@ class Reader:
             header = ancestors[-1]
             signed = next((number(h, "00280103") for h in reversed(ancestors) if h.get("00280103", {}).get("Value")), 0)
             decode = DECODERS[self.order]["SS" if signed else "US"]
-            if key in _LUT_DESCRIPTORS:
-                decode = _descriptor(decode)
+            if key in LUT_DESCRIPTORS:
+                decode = descriptor(decode)
             header[key].clear()
             header[key].update(decode(raw, self.text(())))
         if self.foreign and _CHARSET_TAG not in self.header:

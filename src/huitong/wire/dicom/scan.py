@@ -26,6 +26,8 @@ Buffer = bytes | bytearray | memoryview | mmap
 _HEAD_BYTES = 64 << 10
 #: A deflated data set may become this large, and this plus a hundred times its size if that is less.
 MAX_INFLATED_BYTES, _INFLATED_FREE_BYTES, _INFLATED_RATIO = 1 << 30, 128 << 20, 100
+#: Transfer syntaxes whose pixel data are not encapsulated (PS3.5 A.1 to A.3, A.5).
+_NATIVE = {IMPLICIT_LE, EXPLICIT_LE, EXPLICIT_BE, "1.2.840.10008.1.2.1.99"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +200,8 @@ def _frames(buffer: Any, reader: Reader, uid: str) -> Frames | None:
     if reader.pixel is None:
         return None
     tag, offset, length, items = reader.pixel
+    if length and (items is None) != (uid in _NATIVE):
+        reader.problems.append(f"pixel data are {'native' if items is None else 'encapsulated'}, which {uid} is not")
     if items is None:
         return native_frames(reader.header, tag, offset, length, reader.problems) if length else None
     extended = None

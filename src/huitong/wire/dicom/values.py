@@ -19,7 +19,7 @@ Element = dict[str, Any]
 Decoder = Callable[[bytes, Decode], Element]
 
 #: orjson and most readers take integers of 64 bits; longer ones stay text.
-_INTEGERS = range(-(2**63), 2**64)
+_LEAST, _GREATEST = -(2**63), 2**64 - 1
 #: Up to so many values, each number among those that are none is still given as a number.
 _ODD_NUMBERS = 256
 _NON_FINITE = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
@@ -35,7 +35,7 @@ def _texts(vr: str, text: str) -> Element:
 
 def _strings(vr: str) -> Decoder:
     def decode(raw: bytes, slow: Decode) -> Element:
-        text = (raw.decode("ascii") if raw.isascii() and 27 not in raw else slow(raw)).rstrip(" \0")
+        text = (raw.decode() if raw.isascii() and 27 not in raw else slow(raw)).rstrip(" \0")
         if "\\" in text or not text:
             return _texts(vr, text)
         return {"vr": vr, "Value": [text]}
@@ -47,7 +47,7 @@ def _paragraph(vr: str) -> Decoder:
     """LT, ST, UT, UR: one value, backslashes are text."""
 
     def decode(raw: bytes, slow: Decode) -> Element:
-        text = (raw.decode("ascii") if raw.isascii() and 27 not in raw else slow(raw)).rstrip(" \0")
+        text = (raw.decode() if raw.isascii() and 27 not in raw else slow(raw)).rstrip(" \0")
         return {"vr": vr, "Value": [text]} if text else {"vr": vr}
 
     return decode
@@ -57,7 +57,7 @@ def _stripped(vr: str) -> Decoder:
     """AE and UI: spaces on both sides are padding."""
 
     def decode(raw: bytes, slow: Decode) -> Element:
-        text = (raw.decode("ascii") if raw.isascii() else slow(raw)).strip(" \0")
+        text = (raw.decode() if raw.isascii() else slow(raw)).strip(" \0")
         if "\\" in text:
             return {"vr": vr, "Value": [value.strip(" \0") or None for value in text.split("\\")]}
         return {"vr": vr, "Value": [text]} if text else {"vr": vr}
@@ -66,7 +66,7 @@ def _stripped(vr: str) -> Decoder:
 
 
 def _person_names(raw: bytes, slow: Decode) -> Element:
-    text = (raw.decode("ascii") if raw.isascii() and 27 not in raw else slow(raw)).rstrip(" \0")
+    text = (raw.decode() if raw.isascii() and 27 not in raw else slow(raw)).rstrip(" \0")
     if "\\" not in text and "=" not in text:
         return {"vr": "PN", "Value": [{"Alphabetic": text}]} if text else {"vr": "PN"}
     values: list[dict[str, str] | None] = [name_groups(value) or None for value in text.split("\\")]
@@ -83,13 +83,14 @@ def name_groups(name: str) -> dict[str, str]:
 
 def _decimal_string(raw: bytes, slow: Decode) -> Element:
     try:
-        if 92 in raw:
-            values = list(map(float, raw.split(b"\\")))
-            if isfinite(sum(values)) and 95 not in raw:
+        text = raw.decode("ascii")
+        if "\\" in text:
+            values = list(map(float, text.split("\\")))
+            if isfinite(sum(values)) and "_" not in text:
                 return {"vr": "DS", "Value": values}
         else:
-            value = float(raw)
-            if isfinite(value) and 95 not in raw:  # "1_0" is a number to Python only
+            value = float(text)
+            if isfinite(value) and "_" not in text:  # "1_0" is a number to Python only
                 return {"vr": "DS", "Value": [value]}
     except ValueError:
         pass
@@ -100,11 +101,11 @@ def _integer_string(raw: bytes, slow: Decode) -> Element:
     try:
         if 92 in raw:
             values = list(map(int, raw.split(b"\\")))
-            if all(value in _INTEGERS for value in values) and 95 not in raw:
+            if min(values) >= _LEAST and max(values) <= _GREATEST and 95 not in raw:
                 return {"vr": "IS", "Value": values}
         else:
             value = int(raw)
-            if value in _INTEGERS and 95 not in raw:
+            if _LEAST <= value <= _GREATEST and 95 not in raw:
                 return {"vr": "IS", "Value": [value]}
     except ValueError:
         pass
@@ -119,7 +120,7 @@ def _integer(text: str) -> float:
         value = float(text)
         if value.is_integer():
             value = int(value)
-    if isinstance(value, int) and value not in _INTEGERS:
+    if isinstance(value, int) and not _LEAST <= value <= _GREATEST:
         raise ValueError(text)
     return value
 
