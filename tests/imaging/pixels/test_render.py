@@ -248,3 +248,14 @@ def test_objects_without_a_picture_get_a_tile_with_their_modality(modality):
     assert Image.open(io.BytesIO(tile)).size == (256, 256)
     assert opened(tile).max() > 150
     assert len(tile) < 12_000
+
+
+def test_look_up_tables_of_a_big_endian_object_are_read_in_its_byte_order():
+    index = np.array([[0, 1, 2, 3]], dtype="u1")
+    stated = header(index, "PALETTE COLOR")
+    entries = np.array([0, 0x8000, 0xC000, 0xFF00], dtype=">u2").tobytes()
+    for colour in ("1", "2", "3"):
+        stated[f"0028110{colour}"] = element("US", 4, 0, 16)
+        stated[f"0028120{colour}"] = {"vr": "OW", "BulkDataURI": "table"}
+    data = render_frame(stated, index.tobytes(), "1.2.840.10008.1.2.2", media="image/png", bulk=lambda uri: entries)
+    assert opened(data)[0, :, 0].tolist() == [0, 128, 192, 255]

@@ -40,7 +40,7 @@ def decode_frame(header: Header, frame: bytes, transfer_syntax_uid: str, frame_n
     if decoder is None:
         raise CannotRender(f"no decoder for transfer syntax {transfer_syntax_uid}")
     try:
-        return decoder(Frame(pixel, frame, frame_number, transfer_syntax_uid == EXPLICIT_BIG_ENDIAN))
+        return decoder(Frame(pixel, bytes(frame), frame_number, transfer_syntax_uid == EXPLICIT_BIG_ENDIAN))
     except CannotRender:
         raise
     except MemoryError as error:
@@ -245,7 +245,7 @@ def _wavelet(decode: Callable[[bytes], Samples]) -> Callable[[Frame], Samples]:
 def _jpeg_xl(frame: Frame) -> Samples:
     """JPEG XL, also recompressed JPEG (ISO/IEC 18181); the codestream carries its colour space."""
     _checked(frame, codestream.jpegxl(frame.data))
-    return _settled(imagecodecs.jpegxl_decode(frame.data), frame.pixel, frame.pixel.bits_stored)
+    return _settled(imagecodecs.jpegxl_decode(frame.data, index=0), frame.pixel, frame.pixel.bits_stored)
 
 
 def _openjph(data: bytes) -> Samples:

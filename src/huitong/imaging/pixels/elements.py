@@ -98,7 +98,10 @@ def person_name(header: Header, keyword: str = "PatientName") -> str:
 
 
 def binary(header: Header, keyword: str, bulk: BulkReader | None) -> bytes | None:
-    """The bytes of a bulk element, inline or fetched; None when absent. CannotRender if it cannot be fetched."""
+    """The bytes of a binary element, inline or fetched, in the byte order of the file; None when absent.
+
+    CannotRender if they cannot be had.
+    """
     element = header.get(tag_of(keyword))
     if not isinstance(element, Mapping):
         return None
@@ -115,9 +118,3 @@ def binary(header: Header, keyword: str, bulk: BulkReader | None) -> bytes | Non
             raise CannotRender(f"{keyword} is kept apart and was not given")
         return bulk(uri)
     return None
-
-
-def is_bulk_reference(header: Header, keyword: str) -> bool:
-    """Whether the value is kept apart from the header, so that it is in the byte order of the file."""
-    element = header.get(tag_of(keyword))
-    return isinstance(element, Mapping) and isinstance(element.get("BulkDataURI"), str)

@@ -19,7 +19,6 @@ from huitong.imaging.pixels.elements import (
     Header,
     binary,
     first_item,
-    is_bulk_reference,
     number,
     numbers,
     tag_of,
@@ -208,7 +207,7 @@ def _table(
     entries = [int(value) & 0xFFFF for value in numbers(item, "LUTData")]
     if not entries:
         data = binary(item, "LUTData", bulk) or b""
-        kind = ">u2" if big_endian and is_bulk_reference(item, "LUTData") else "<u2"
+        kind = ">u2" if big_endian else "<u2"
         entries = list(data[:count]) if len(data) < 2 * count else np.frombuffer(data, dtype=kind, count=count).tolist()
     if not entries:
         raise CannotRender("a look-up table has no entries")

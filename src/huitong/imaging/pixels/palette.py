@@ -11,7 +11,6 @@ from huitong.imaging.pixels.elements import (
     BulkReader,
     Header,
     binary,
-    is_bulk_reference,
     numbers,
     tag_of,
 )
@@ -51,7 +50,7 @@ def _words(header: Header, keyword: str, bulk: BulkReader | None, big_endian: bo
     data = binary(header, keyword, bulk) or b""
     if not data:
         raise CannotRender("the palette has no data")
-    kind = ">u2" if big_endian and is_bulk_reference(header, keyword) else "<u2"
+    kind = ">u2" if big_endian else "<u2"
     if len(data) < 2 * count and not keyword.startswith("Segmented"):
         if big_endian:  # pairs of bytes were swapped as words
             data = np.frombuffer(data[: len(data) // 2 * 2], dtype=kind).astype("<u2").tobytes()

@@ -156,7 +156,10 @@ def small_picture(
     frame_number: int = 1,
     bulk: BulkReader | None = None,
 ) -> bytes:
-    """A thumbnail whatever the object is: its image, its ECG sheet, else a tile. Never fails on what a file holds."""
+    """A thumbnail whatever the object is: its image, its ECG sheet, else a tile. Never fails on what a file holds.
+
+    Give `bulk`: palettes and look-up tables of more than a few hundred entries are kept apart from the header.
+    """
     try:
         if tag_of("WaveformSequence") in header:
             return _sheet_thumbnail(header, transfer_syntax_uid, bulk)

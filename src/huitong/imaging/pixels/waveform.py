@@ -16,7 +16,6 @@ from huitong.imaging.pixels.elements import (
     binary,
     first_item,
     integer,
-    is_bulk_reference,
     items,
     number,
     numbers,
@@ -93,7 +92,7 @@ def _recording(item: Header, bulk: BulkReader | None, swapped: bool) -> Recordin
     if kind is None or count <= 0 or not 0 < channels <= _MAX_CHANNELS or frequency <= 0:
         return None
     data = binary(item, "WaveformData", bulk) or b""
-    order = ">" if swapped and is_bulk_reference(item, "WaveformData") else "<"
+    order = ">" if swapped else "<"
     sample = np.dtype(order + kind)
     shown = min(count, int(frequency * MAX_SECONDS) + 1, len(data) // (sample.itemsize * channels))
     if shown < 2:
@@ -120,10 +119,11 @@ def _padding(item: Header, sample: np.dtype[np.generic]) -> float | None:
     stated = numbers(item, "WaveformPaddingValue")
     if stated:
         return stated[0]
-    data = None if is_bulk_reference(item, "WaveformPaddingValue") else binary(item, "WaveformPaddingValue", None)
-    if not data or len(data) < sample.itemsize:
+    inline = item[tag_of("WaveformPaddingValue")].get("InlineBinary")
+    data = binary(item, "WaveformPaddingValue", None) if inline else None
+    if data is None or len(data) < sample.itemsize:
         return None
-    return float(np.frombuffer(data, dtype=sample.newbyteorder("<"), count=1).astype(np.float64)[0])
+    return float(np.frombuffer(data, dtype=sample, count=1).astype(np.float64)[0])
 
 
 def _channel(definition: Header, index: int, raw: NDArray[np.float64]) -> Channel:
