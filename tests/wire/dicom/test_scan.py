@@ -24,6 +24,7 @@ from tests.wire.dicom.dicom_oracle import differences, inline, read, their_json,
 from huitong.base.errors import NotDicom
 from huitong.wire.dicom.entries import ENTRIES_KEPT, EXPLICIT
 from huitong.wire.dicom.part10 import EXPLICIT_LE
+from huitong.wire.dicom.pixels import MAX_FRAGMENTS
 from huitong.wire.dicom.reader import MAX_DEPTH
 from huitong.wire.dicom.scan import Scanned, inflate, person_name, scan, text
 
@@ -216,6 +217,11 @@ def test_large_values_become_bulk_with_a_path_and_a_relative_uri() -> None:
     assert [scanned.bulk[path][1] for path in paths] == [4000, 4000]
 
 
+def test_text_too_long_for_a_header_becomes_bulk_as_well() -> None:
+    scanned = _scan((0x00080018, "UI", b"1.2\0"), (0x0040A160, "UT", b"x" * ((1 << 20) + 2)))
+    assert scanned.header["0040A160"] == {"vr": "UT", "BulkDataURI": "instances/1.2/bulkdata/0040A160"}
+
+
 def test_elements_out_of_order_are_put_in_order_and_the_last_of_two_stays() -> None:
     header = _scan((0x00100020, "LO", b"A "), (0x00080060, "CS", b"CT"), (0x00100020, "LO", b"B ")).header
     assert list(header) == ["00080060", "00100020"]
@@ -318,6 +324,14 @@ def test_more_than_the_limits_is_refused_soon(octets: bytes) -> None:
     begin = time.perf_counter()
     with pytest.raises(NotDicom, match=r"more than|larger than"):
         scan(octets, transfer_syntax=EXPLICIT_LE)
+    assert time.perf_counter() - begin < 15
+
+
+def test_more_fragments_than_the_limit_are_refused_soon() -> None:
+    head = _element(0x00080018, "UI", b"1.2\0") + struct.pack("<HH2sHL", 0x7FE0, 0x10, b"OB", 0, 0xFFFFFFFF)
+    begin = time.perf_counter()
+    with pytest.raises(NotDicom, match="fragments"):
+        scan(head + struct.pack("<HHL", 0xFFFE, 0xE000, 0) * (MAX_FRAGMENTS + 2), transfer_syntax=EXPLICIT_LE)
     assert time.perf_counter() - begin < 15
 
 

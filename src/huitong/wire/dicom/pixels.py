@@ -18,7 +18,7 @@ Fragment = tuple[int, int]  # offset and length of an item's value, in octets
 Buffer = bytes | bytearray | memoryview | Any  # mmap has no common base with them
 
 #: A whole-slide level of 200 000 by 200 000 pixels in tiles of 256 has 610 000.
-MAX_FRAGMENTS = 2_000_000
+MAX_FRAGMENTS = 1_000_000
 #: Moving pictures: the fragments joined are one stream (PS3.5 8.2.5 and following).
 VIDEO = frozenset(f"1.2.840.10008.1.2.4.{n}" for n in range(100, 109)) | frozenset(
     f"1.2.840.10008.1.2.4.{n}.1" for n in range(100, 107)
