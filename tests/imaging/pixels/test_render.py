@@ -259,3 +259,14 @@ def test_look_up_tables_of_a_big_endian_object_are_read_in_its_byte_order():
         stated[f"0028120{colour}"] = {"vr": "OW", "BulkDataURI": "table"}
     data = render_frame(stated, index.tobytes(), "1.2.840.10008.1.2.2", media="image/png", bulk=lambda uri: entries)
     assert opened(data)[0, :, 0].tolist() == [0, 128, 192, 255]
+
+
+def test_ct_slices_without_a_window_share_the_soft_tissue_one_and_localizers_do_not():
+    ct = {"t00080060": element("CS", "CT"), "t00281052": element("DS", -1024), "t00281053": element("DS", 1)}
+    slices = [np.full((8, 8), 1064, dtype="i2"), np.full((8, 8), 1064, dtype="i2")]
+    slices[0][0], slices[1][0] = 0, 3000
+    first, second = (shades_of(each, **ct) for each in slices)
+    assert (first[1:] == second[1:]).all()
+    assert 126 <= first[1, 0] <= 129
+    scout = element("CS", "ORIGINAL", "PRIMARY", "LOCALIZER")
+    assert shades_of(slices[1], t00080008=scout, **ct)[1, 0] == 0

@@ -23,6 +23,7 @@ from huitong.imaging.pixels.elements import (
     numbers,
     tag_of,
     text,
+    values,
 )
 from huitong.imaging.pixels.module import ImagePixel
 
@@ -32,6 +33,8 @@ Bytes = NDArray[np.uint8]
 
 #: Shares of the darkest and brightest pixels ignored when the object says no window.
 _PERCENTILES = (0.5, 99.5)
+#: Centre and width in Hounsfield units for CT that states none: soft tissue, the same for every slice of a series.
+_CT_WINDOW = (40.0, 400.0)
 #: Pixels looked at to find them.
 _SAMPLED_PIXELS = 262_144
 
@@ -175,14 +178,27 @@ def pipeline_of(
     modality = _table(first_item(header, "ModalityLUTSequence"), pixel, bulk, big_endian)
     slope = number(transform, "RescaleSlope", 1.0)
     intercept = number(transform, "RescaleIntercept", 0.0)
+    table = _table(first_item(voi, "VOILUTSequence"), pixel, bulk, big_endian, after=(slope, intercept))
+    if window is None and table is None and _in_hounsfield_units(header, transform):
+        window = _CT_WINDOW
     return Pipeline(
         slope=slope or 1.0,
         intercept=intercept,
         modality=modality,
         function=text(voi, "VOILUTFunction", "LINEAR").upper(),
         window=window,
-        voi=_table(first_item(voi, "VOILUTSequence"), pixel, bulk, big_endian, after=(slope, intercept)),
+        voi=table,
         inverted=pixel.photometric == "MONOCHROME1" or text(header, "PresentationLUTShape").upper() == "INVERSE",
+    )
+
+
+def _in_hounsfield_units(header: Header, transform: Header) -> bool:
+    """A CT slice with its rescale stated; not a localizer, whose values are no Hounsfield units (PS3.3 C.8.2.1)."""
+    return (
+        text(header, "Modality") == "CT"
+        and bool(numbers(transform, "RescaleIntercept"))
+        and text(transform, "RescaleType", "HU").upper() == "HU"
+        and "LOCALIZER" not in values(header, "ImageType")
     )
 
 
