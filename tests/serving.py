@@ -1,0 +1,94 @@
+"""`huitong serve` as an operator starts it, in a process of its own, and ways to send it files."""
+
+from __future__ import annotations
+
+import json
+import queue
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import httpx
+
+_QUICK = ("--settle-s", "0.5", "--keep-free-bytes", "0")
+
+
+class Server:
+    """A running server in demo mode."""
+
+    def __init__(self, process: subprocess.Popen[str], ready: dict[str, object]) -> None:
+        self.process = process
+        self.base = str(ready["http"]).rstrip("/")
+        self.http_port = int(self.base.rpartition(":")[2])
+        self.dimse_port = int(str(ready["dimse"]))
+        self.dicomweb = f"{self.base}/dicom-web"
+
+    def stow(self, *objects: bytes, institution: str = "TAIYUAN", allowed: tuple[int, ...] = (200,)) -> httpx.Response:
+        """Send PS3.10 files in one STOW-RS request; all must be taken, unless `allowed` says otherwise."""
+        boundary = uuid4().hex
+        parts = [
+            f"--{boundary}\r\nContent-Type: application/dicom\r\n\r\n".encode() + each + b"\r\n" for each in objects
+        ]
+        answer = httpx.post(
+            f"{self.dicomweb}/studies",
+            content=b"".join([*parts, f"--{boundary}--\r\n".encode()]),
+            headers={
+                "Content-Type": f'multipart/related; type="application/dicom"; boundary={boundary}',
+                "Authorization": f"Bearer demo-{institution}",
+                "Accept": "application/dicom+json",
+            },
+            timeout=60,
+        )
+        assert answer.status_code in allowed, answer.text
+        return answer
+
+    def kill(self) -> None:
+        """As the kernel does when memory runs out: without a word."""
+        self.process.kill()
+        self.process.wait()
+
+
+@contextmanager
+def serving(folder: Path, *flags: str) -> Iterator[Server]:
+    """Started on free ports; stopped, and waited for, at the end. Later `flags` win over the quick ones."""
+    command = [sys.executable, "-m", "huitong.cli", "serve", "--demo", "--data", str(folder), *_QUICK]
+    command += ["--http", "127.0.0.1:0", "--dimse", "0", "--log-format", "json", *flags]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    said: list[str] = []
+    ready: queue.Queue[dict[str, object]] = queue.Queue()
+    reader = threading.Thread(target=_read, args=(process, said, ready), daemon=True)
+    reader.start()
+    try:
+        yield Server(process, _ready(process, said, ready))
+    finally:
+        process.terminate()
+        process.wait(30)
+        reader.join(10)
+
+
+def _read(process: subprocess.Popen[str], said: list[str], ready: queue.Queue[dict[str, object]]) -> None:
+    """Everything that the server logs, until its end."""
+    assert process.stderr is not None
+    with process.stderr:
+        for line in process.stderr:
+            said.append(line)
+            if '"event": "ready"' in line:
+                ready.put(json.loads(line))
+    ready.put({})
+
+
+def _ready(process: subprocess.Popen[str], said: list[str], ready: queue.Queue[dict[str, object]]) -> dict[str, object]:
+    """What the server says when it accepts."""
+    if not (line := ready.get(timeout=30)):
+        raise AssertionError(f"the server did not start ({process.wait()}):\n" + "".join(said))
+    return line
+
+
+def huitong(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """A command of the operator, run to its end."""
+    command = [sys.executable, "-m", "huitong.cli", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
