@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,7 +24,8 @@ from huitong.imaging.preparing import unpack_header
 from huitong.imaging.tables import READY
 from huitong.store.blobs import NewRecord, Placed
 from huitong.store.store import Store
-from huitong.wire.dicom.scan import scan
+from huitong.wire.dicom.part10 import read_file_meta
+from huitong.wire.dicom.scan import inflate
 
 METADATA, THUMBNAIL = "series-metadata", "thumbnail"
 _GZIP_LEVEL = 6
@@ -179,13 +179,9 @@ def frame_bytes(store: Store, stored: StoredInstance, number: int) -> bytes:
     if not stored.deflated:
         ranges = stored.frames.ranges(number)
         return b"".join(pack.read(stored.blob_offset + at, length) for at, length in ranges)
-    data = inflated(pack.read(stored.blob_offset, stored.size_bytes))
+    part10 = pack.read(stored.blob_offset, stored.size_bytes)
+    data = inflate(part10, read_file_meta(part10).offset)
     return b"".join(data[at : at + length] for at, length in stored.frames.ranges(number))
-
-
-def inflated(part10: bytes) -> bytes:
-    """The data set of a deflated file, inflated (PS3.5 A.5); its size was bounded when it was received."""
-    return zlib.decompress(part10[scan(part10).dataset_offset :], wbits=-zlib.MAX_WBITS)
 
 
 def ready_of(store: Store) -> Ready:
