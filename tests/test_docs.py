@@ -14,6 +14,7 @@ from huitong.base import metrics
 from huitong.base.errors import ANSWERS, HuitongError
 from huitong.base.settings import ROWS, Settings, load
 from huitong.cli import main as cli
+from huitong.imaging.doors.dicomweb import RESOURCES
 
 ROOT = Path(__file__).resolve().parents[1]
 MARKDOWN = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -104,6 +105,11 @@ def test_help_has_a_sentence_for_every_recipe() -> None:
     said = subprocess.run(["make", "-C", str(ROOT), "help"], capture_output=True, text=True, check=True).stdout
     phony = set(re.findall(r"^\.PHONY: ([a-z-]+)$", _text("Makefile"), re.MULTILINE))
     assert phony == RECIPES == set(re.findall(r"^make ([a-z-]+) +\S", said, re.MULTILINE))
+
+
+def test_every_dicomweb_resource_has_its_line_with_its_methods() -> None:
+    lines = re.findall(r"^\| `([a-z][^`]*)` \| ([A-Z, ]+) \|", _text("docs/reference/http.md"), re.MULTILINE)
+    assert dict(lines) == {pattern: ", ".join(handlers) for pattern, handlers in RESOURCES.items()}
 
 
 def _anchors(markdown: str) -> set[str]:

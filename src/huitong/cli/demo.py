@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -95,17 +95,23 @@ def words(page: str, dimse_host: str, dimse_port: int, ae_title: str) -> str:
     )
 
 
-def send_all(settings: Settings, http_port: int, dimse_port: int, slices: int = SLICES) -> None:
+def send_all(
+    settings: Settings,
+    http_port: int,
+    dimse_port: int,
+    slices: int = SLICES,
+    generated: Sequence[Callable[[], bytes]] = (us_file, dx_file),
+) -> None:
     """TAIYUAN by C-STORE, YUNCHENG by STOW-RS, at the same time; returns when both are kept."""
     shipped = list(shipped_files())
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console(stderr=True)) as progress, ThreadPoolExecutor(2) as senders:
         taiyuan = progress.add_task("TAIYUAN   C-STORE ", total=slices + 2)
-        yuncheng = progress.add_task("YUNCHENG  STOW-RS ", total=len(shipped) + 2)
+        yuncheng = progress.add_task("YUNCHENG  STOW-RS ", total=len(shipped) + len(generated))
         dimse, http = Address(settings.dimse.host, dimse_port), Address(settings.http.host, http_port)
         jobs = (
             senders.submit(_by_c_store, dimse, settings.ae_title, slices, partial(progress.advance, taiyuan)),
-            senders.submit(_by_stow, http, shipped, partial(progress.advance, yuncheng)),
+            senders.submit(_by_stow, http, shipped, generated, partial(progress.advance, yuncheng)),
         )
         for job in jobs:
             job.result()
@@ -122,13 +128,10 @@ def _by_c_store(to: Address, called: str, slices: int, advance: Callable[[float]
             advance(1)
 
 
-def _by_stow(to: Address, shipped: list[Path], advance: Callable[[float], None]) -> None:
-    def files() -> Iterator[bytes]:
-        yield dx_file()
-        yield us_file()
-        yield from (path.read_bytes() for path in shipped)
-
-    waiting = files()
+def _by_stow(
+    to: Address, shipped: list[Path], generated: Sequence[Callable[[], bytes]], advance: Callable[[float], None]
+) -> None:
+    waiting = chain((path.read_bytes() for path in shipped), (make() for make in generated))
     while batch := list(islice(waiting, STOW_FILES)):
         stow(to, "demo-YUNCHENG", batch)
         advance(len(batch))
