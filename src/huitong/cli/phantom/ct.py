@@ -131,7 +131,6 @@ def _series(seed: int, slices: int) -> dict[str, Any]:
         "ProcedureCodeSequence": procedure,
         "RequestingService": "呼吸内科",
         "RequestedProcedureDescription": DESCRIPTION,
-        "RequestedProcedureCodeSequence": procedure,
         "AdmittingDiagnosesDescription": "咳嗽待查；肝占位待查",
         "PerformedProcedureStepStartDate": date,
         "PerformedProcedureStepStartTime": "092814.250",
@@ -181,7 +180,6 @@ def _acquisition() -> dict[str, Any]:
         "InstanceCreationTime": "093240.000",
         "AcquisitionNumber": 2,
         "AcquisitionUID": uid("CT", "acquisition"),
-        "AcquisitionDuration": 6.4,
         "ScanOptions": "HELICAL MODE",
         "KVP": "120",
         "ExposureTime": 500,
@@ -206,11 +204,10 @@ def _acquisition() -> dict[str, Any]:
         "SpiralPitchFactor": 0.984,
         "CTDIvol": 9.84,
         "CTDIPhantomTypeCodeSequence": code("113691", "DCM", "IEC Body Dosimetry Phantom"),
-        "EstimatedDoseSaving": 38.0,
         "DataCollectionCenterPatient": [0.0, -12.5, TOP_Z_MM - LENGTH_MM / 2],
         "ReconstructionTargetCenterPatient": [0.0, -12.5, TOP_Z_MM - LENGTH_MM / 2],
-        "ReconstructionAlgorithm": "ITERATIVE",
         "WaterEquivalentDiameter": 268.0,
+        "WaterEquivalentDiameterCalculationMethodCodeSequence": code("113987", "DCM", "AAPM 220"),
         "MultienergyCTAcquisition": "NO",
     }
 

@@ -85,6 +85,7 @@ def dx_file(seed: int = 2) -> bytes:
             XRayTubeCurrent=250,
             DistanceSourceToDetector="1800",
             Grid="FIXED",
+            PositionerType="NONE",
             DetectorType="DIRECT",
             DetectorTemperature="28.5",
             DetectorID="HPDX-0001",

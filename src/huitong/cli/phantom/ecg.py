@@ -19,15 +19,15 @@ UNIT_MV = 0.0025
 PATIENT = Patient("Shan^Guoqiang=单^国强", "TY20260051", "19560709", "M", "069Y", "1.71", "70")
 DESCRIPTION = "常规12导联心电图"
 
-#: Lead: SCP-ECG code, MDC code, meaning (PS3.16 CID 3001).
-LEADS: dict[str, tuple[str, str, str]] = {
-    "I": ("5.6.3-9-1", "2:1", "Lead I"),
-    "II": ("5.6.3-9-2", "2:2", "Lead II"),
-    "III": ("5.6.3-9-61", "2:61", "Lead III"),
-    "aVR": ("5.6.3-9-62", "2:62", "aVR, augmented voltage, right"),
-    "aVL": ("5.6.3-9-63", "2:63", "aVL, augmented voltage, left"),
-    "aVF": ("5.6.3-9-64", "2:64", "aVF, augmented voltage, foot"),
-    **{f"V{number}": (f"5.6.3-9-{number + 2}", f"2:{number + 2}", f"Lead V{number}") for number in range(1, 7)},
+#: Lead: SCP-ECG code and meaning (PS3.16 CID 3001).
+LEADS: dict[str, tuple[str, str]] = {
+    "I": ("5.6.3-9-1", "Lead I"),
+    "II": ("5.6.3-9-2", "Lead II"),
+    "III": ("5.6.3-9-61", "Lead III"),
+    "aVR": ("5.6.3-9-62", "aVR, augmented voltage, right"),
+    "aVL": ("5.6.3-9-63", "aVL, augmented voltage, left"),
+    "aVF": ("5.6.3-9-64", "aVF, augmented voltage, foot"),
+    **{f"V{number}": (f"5.6.3-9-{number + 2}", f"Lead V{number}") for number in range(1, 7)},
 }
 
 #: Inverse Dower matrix: what a lead sees of the heart vector (x to the left, y to the feet, z to the back).
@@ -102,8 +102,8 @@ def ecg_file(seed: int = 1) -> bytes:
             AcquisitionContextSequence=[
                 {
                     "ValueType": "CODE",
-                    "ConceptNameCodeSequence": code("5.4.5-33-1", "SCPECG", "Electrode Placement"),
-                    "ConceptCodeSequence": code("5.4.5-33-1-1", "SCPECG", "Standard 12-lead"),
+                    "ConceptNameCodeSequence": _scp_code("5.4.5-33-1", "Electrode Placement"),
+                    "ConceptCodeSequence": _scp_code("5.4.5-33-1-1", "Standard 12-lead"),
                 }
             ],
             WaveformSequence=_waveform(ecg_samples(seed)),
@@ -131,10 +131,13 @@ def _measured(value: str, meaning: str, number: str, unit: str) -> dict[str, Any
     }
 
 
+def _scp_code(value: str, meaning: str) -> dict[str, str]:
+    return {**code(value, "SCPECG", meaning), "CodingSchemeVersion": "1.3"}
+
+
 def _waveform(samples: NDArray[np.int16]) -> dict[str, Any]:
     """One multiplex group (PS3.3 C.10.9)."""
     return {
-        "MultiplexGroupTimeOffset": "0",
         "WaveformOriginality": "ORIGINAL",
         "NumberOfWaveformChannels": samples.shape[1],
         "NumberOfWaveformSamples": samples.shape[0],
@@ -148,11 +151,11 @@ def _waveform(samples: NDArray[np.int16]) -> dict[str, Any]:
 
 
 def _channel(number: int, lead: str) -> dict[str, Any]:
-    scp, _, meaning = LEADS[lead]
+    scp, meaning = LEADS[lead]
     return {
         "WaveformChannelNumber": number,
         "ChannelLabel": lead,
-        "ChannelSourceSequence": {**code(scp, "SCPECG", meaning), "CodingSchemeVersion": "1.3"},
+        "ChannelSourceSequence": _scp_code(scp, meaning),
         "ChannelSensitivity": str(UNIT_MV),
         "ChannelSensitivityUnitsSequence": code("mV", "UCUM", "millivolt"),
         "ChannelSensitivityCorrectionFactor": "1",

@@ -39,6 +39,7 @@ def us_file(seed: int = 3) -> bytes:
         SeriesDate=date,
         SeriesTime=time,
         SeriesDescription="心尖四腔 CDFI",
+        BodyPartExamined="HEART",
         InstanceNumber=1,
         ImageType=["ORIGINAL", "PRIMARY", "TTE", "0011"],
         AcquisitionDateTime=f"{date}{time}+0800",
