@@ -7,7 +7,7 @@ import hashlib
 from anyio.to_thread import run_sync
 from starlette.responses import Response
 
-from huitong.base.errors import BadRequest, NotAcceptable
+from huitong.base.errors import BadRequest, CannotRender, NotAcceptable
 from huitong.imaging import actions
 from huitong.imaging.bulk import Bulk, find_bulk, read_bulk
 from huitong.imaging.doors.answers import VARY, Piece, Span, whole_or_range
@@ -47,9 +47,15 @@ async def rendered(call: Call) -> Response:
 
 def _render(call: Call, stored: StoredInstance, options: dict[str, object]) -> kinds.Rendered:
     work = call.work
+
+    def read_frame(number: int) -> bytes:
+        if stored.frames is None:
+            raise CannotRender("it has no pixel data")
+        return actions.read_frame(work, stored, number)
+
     return kinds.rendered(
         actions.header(work, stored),
-        lambda number: actions.read_frame(work, stored, number),
+        read_frame,
         stored.transfer_syntax_uid,
         lambda uri: read_bulk(work, stored, uri),
         **options,  # type: ignore[arg-type]

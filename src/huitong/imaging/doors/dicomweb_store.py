@@ -243,9 +243,10 @@ def _status(status: int, errors: Sequence[Exception]) -> int:
 def _failed(part: _Part) -> Failed:
     error = part.outcome
     assert isinstance(error, Exception)
-    reason = answer_for(error).dimse if isinstance(error, HuitongError) else PROCESSING_FAILURE
     sop_class, sop_instance = _uids(part)
-    return Failed(reason, sop_class, sop_instance, str(error) if isinstance(error, HuitongError) else "")
+    if not isinstance(error, HuitongError):
+        return Failed(PROCESSING_FAILURE, sop_class, sop_instance)
+    return Failed(answer_for(error).dimse, sop_class, sop_instance, error.detail or str(error))
 
 
 def _uids(part: _Part) -> tuple[str | None, str | None]:
