@@ -54,13 +54,15 @@ def test_the_shipped_files_are_there_and_none_is_a_directory() -> None:
 
 async def test_both_hospitals_studies_arrive(tmp_path: Path) -> None:
     async with _server(tmp_path) as (settings, serving):
-        await asyncio.to_thread(demo.send_all, settings, serving.http_port, serving.dimse_port, 3, [ecg_file])
+        await asyncio.to_thread(demo.send_all, settings, serving.http_port, serving.dimse_port, 3, ["ecg"])
+        counted = await asyncio.to_thread(demo.studies_found, Address("127.0.0.1", serving.http_port))
         rows, found = list_studies(serving.archive.access.local(), Query(Level.STUDY, limit=100))
     assert found.total == len(rows)
     sent = {code: [row for row in rows if row.institution == code] for code in ("TAIYUAN", "YUNCHENG")}
     (ct,) = (row for row in sent["TAIYUAN"] if "CT" in row.modalities)
     assert ct.instance_count == 4  # three slices and the report
     assert {"ECG", "CT", "MR", "CR"} <= {modality for row in sent["YUNCHENG"] for modality in row.modalities}
+    assert counted == {code: len(rows) for code, rows in sent.items()}
     files = len(list(demo.shipped_files())) + 1
     assert sum(row.instance_count for row in sent["YUNCHENG"]) == files
 

@@ -100,14 +100,17 @@ def settings(loaded: Loaded) -> None:
 
 
 @main.command()
+@click.option(
+    "--once", is_flag=True, help="Stop when both hospitals' studies are found; exit status 1 if they are not."
+)
 @settings_flags
-def demo(loaded: Loaded) -> None:
+def demo(loaded: Loaded, once: bool) -> None:
     """Start the archive and send it real studies as two hospitals, over C-STORE and over STOW-RS."""
     from huitong.cli.demo import run_demo
 
     _begin(loaded)
     with faults_said():
-        raise SystemExit(run_demo(loaded))
+        raise SystemExit(run_demo(loaded, once))
 
 
 def _begin(loaded: Loaded) -> None:

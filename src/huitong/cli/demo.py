@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+import json
+import time
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
-from functools import partial
+from http.client import HTTPConnection
 from itertools import chain, islice
 from pathlib import Path
 from threading import Thread
@@ -21,11 +24,12 @@ from huitong.base import log
 from huitong.base.setting_kinds import Address
 from huitong.base.settings import Loaded, Settings
 from huitong.cli.dicomdir import is_dicomdir
-from huitong.cli.options import ALL_GOOD, console
-from huitong.cli.phantom import ct_study, dx_file, ecg_file, report_file, us_file
+from huitong.cli.options import ALL_GOOD, SOME_WRONG, console
 from huitong.cli.phantom.ct import SLICES
+from huitong.cli.phantom.elsewhere import made_elsewhere
 from huitong.cli.sending import Part10, association, stow
 
+HOSPITALS = ("TAIYUAN", "YUNCHENG")
 DEMO_FOLDER = Path("run/demo")
 #: Written when everything has been sent, so that a second run starts at once.
 MARK = "demo-sent"
@@ -47,8 +51,11 @@ SHIPPED = (
 )
 
 
-def run_demo(loaded: Loaded) -> int:
-    """Serve until told to stop; send once the server accepts. Settings that were not given are chosen for a demo."""
+def run_demo(loaded: Loaded, once: bool = False) -> int:
+    """Serve until told to stop; send once the server accepts. Settings that were not given are chosen for a demo.
+
+    With `once` it stops by itself when both hospitals' studies are found, and says so by its exit status.
+    """
     settings = demo_settings(loaded)
     if loaded.sources["log_level"] == "default":
         log.configure(settings.log_format, "warning")
@@ -56,11 +63,35 @@ def run_demo(loaded: Loaded) -> int:
     if not settings.ohif_path.is_dir():
         out.print(f"The viewer is not in {settings.ohif_path}: `make setup` fetches it.")
 
+    good = not once
+
     def started(serving: Serving) -> None:
-        Thread(target=_send_and_say, args=(settings, serving, out), name="demo", daemon=True).start()
+        loop = asyncio.get_running_loop()
+
+        def send() -> None:
+            nonlocal good
+            try:
+                _send_and_say(settings, serving, out)
+                good = all(studies_found(Address(settings.http.host, serving.http_port)).values())
+            finally:
+                if once:
+                    loop.call_soon_threadsafe(serving.stop.set)
+
+        Thread(target=send, name="demo", daemon=True).start()
 
     asyncio.run(serve(settings, started))
-    return ALL_GOOD
+    return ALL_GOOD if good or not once else SOME_WRONG
+
+
+def studies_found(http: Address) -> dict[str, int]:
+    """How many studies a search finds of each demo hospital (QIDO-RS, PS3.18 10.6)."""
+    found = {}
+    for code in HOSPITALS:
+        connection = HTTPConnection(http.host, http.port, timeout=30)
+        with closing(connection):
+            connection.request("GET", f"/dicom-web/at/{code}/studies?limit=100")
+            found[code] = len(json.loads(connection.getresponse().read() or b"[]"))
+    return found
 
 
 def demo_settings(loaded: Loaded) -> Settings:
@@ -100,41 +131,61 @@ def send_all(
     http_port: int,
     dimse_port: int,
     slices: int = SLICES,
-    generated: Sequence[Callable[[], bytes]] = (us_file, dx_file),
+    generated: Sequence[str] = ("us", "dx"),
 ) -> None:
     """TAIYUAN by C-STORE, YUNCHENG by STOW-RS, at the same time; returns when both are kept."""
     shipped = list(shipped_files())
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console(stderr=True)) as progress, ThreadPoolExecutor(2) as senders:
-        taiyuan = progress.add_task("TAIYUAN   C-STORE ", total=slices + 2)
-        yuncheng = progress.add_task("YUNCHENG  STOW-RS ", total=len(shipped) + len(generated))
+    with Progress(*_COLUMNS, console=console(stderr=True)) as progress, ThreadPoolExecutor(2) as senders:
+        taiyuan = _Sent(progress, "TAIYUAN   C-STORE ", slices + 2)
+        yuncheng = _Sent(progress, "YUNCHENG  STOW-RS ", len(shipped) + len(generated))
         dimse, http = Address(settings.dimse.host, dimse_port), Address(settings.http.host, http_port)
         jobs = (
-            senders.submit(_by_c_store, dimse, settings.ae_title, slices, partial(progress.advance, taiyuan)),
-            senders.submit(_by_stow, http, shipped, generated, partial(progress.advance, yuncheng)),
+            senders.submit(_by_c_store, dimse, settings.ae_title, slices, taiyuan),
+            senders.submit(_by_stow, http, shipped, generated, yuncheng),
         )
         for job in jobs:
             job.result()
 
 
-def _by_c_store(to: Address, called: str, slices: int, advance: Callable[[float], None]) -> None:
-    first = [Part10.of(content) for content in (ecg_file(), report_file())]
-    images = (Part10.of(content) for content in ct_study(slices=slices))
-    first.append(next(images))
+_COLUMNS = (
+    TextColumn("{task.description}"),
+    BarColumn(),
+    MofNCompleteColumn(),
+    TextColumn("{task.fields[rate]}", justify="right"),
+    TimeRemainingColumn(),
+)
+
+
+class _Sent:
+    """A line of the progress display: files, and megabytes a second since the first."""
+
+    def __init__(self, progress: Progress, name: str, files: int) -> None:
+        self._progress = progress
+        self._line = progress.add_task(name, total=files, rate="")
+        self._bytes, self._since = 0, time.monotonic()
+
+    def add(self, files: Sequence[int]) -> None:
+        """Files of these sizes were kept."""
+        self._bytes += sum(files)
+        rate = self._bytes / 1e6 / max(time.monotonic() - self._since, 0.001)
+        self._progress.update(self._line, advance=len(files), rate=f"{rate:.1f} MB/s")
+
+
+def _by_c_store(to: Address, called: str, slices: int, sent: _Sent) -> None:
+    files = map(Part10.of, made_elsewhere("ecg", "report", f"ct:{slices}"))
+    first = list(islice(files, 3))
     kinds = [(file.sop_class_uid, file.transfer_syntax_uid) for file in first]
     with association(to, "TAIYUAN", called, kinds) as storer:
-        for file in (*first, *images):
+        for file in chain(first, files):
             storer.store(file)
-            advance(1)
+            sent.add([len(file.content)])
 
 
-def _by_stow(
-    to: Address, shipped: list[Path], generated: Sequence[Callable[[], bytes]], advance: Callable[[float], None]
-) -> None:
-    waiting = chain((path.read_bytes() for path in shipped), (make() for make in generated))
+def _by_stow(to: Address, shipped: list[Path], generated: Sequence[str], sent: _Sent) -> None:
+    waiting = chain((path.read_bytes() for path in shipped), made_elsewhere(*generated))
     while batch := list(islice(waiting, STOW_FILES)):
         stow(to, "demo-YUNCHENG", batch)
-        advance(len(batch))
+        sent.add([len(file) for file in batch])
 
 
 def shipped_files() -> Iterator[Path]:
