@@ -33,7 +33,7 @@ def grams(field: str, text_forms: Iterable[str]) -> frozenset[str]:
     return _grams(field, tuple(text_forms))
 
 
-@lru_cache(maxsize=16_384)
+@lru_cache(maxsize=1024)
 def _grams(field: str, text_forms: tuple[str, ...]) -> frozenset[str]:
     tokens: set[str] = set()
     for run, is_cjk in _runs(text_forms):

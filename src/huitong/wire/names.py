@@ -30,7 +30,7 @@ def name_forms_of(value: str) -> tuple[str, ...]:
     return name_forms(alphabetic, ideographic, phonetic)
 
 
-@lru_cache(maxsize=16_384)
+@lru_cache(maxsize=1024)
 def name_forms(alphabetic: str, ideographic: str = "", phonetic: str = "") -> tuple[str, ...]:
     """Every folded text by which the person is found, without repetition.
 

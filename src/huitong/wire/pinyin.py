@@ -115,7 +115,7 @@ def surname_readings(surname: str) -> tuple[tuple[str, ...], ...]:
     return tuple(usual)
 
 
-@lru_cache(maxsize=16_384)
+@lru_cache(maxsize=4096)
 def segmentations(word: str, limit: int = 3) -> tuple[tuple[str, ...], ...]:
     """The ways to cut a Latin word into pinyin syllables, fewest first, at most `limit`; empty if it is none.
 

@@ -55,7 +55,7 @@ def fold(text: str) -> str:
     return " ".join(text[:MAX_CHARS].translate(_TABLE).split())
 
 
-@lru_cache(maxsize=16_384)
+@lru_cache(maxsize=4096)
 def text_forms(text: str) -> tuple[str, ...]:
     """What a plain attribute (a number, a description) is found by: folded, with and without separators."""
     spaced = fold(text)
