@@ -12,6 +12,7 @@ from huitong.app.asgi import application
 from huitong.app.http import serve_http
 from huitong.base import log as logs
 from huitong.base import metrics
+from huitong.base.errors import SettingsError
 from huitong.base.settings import Settings
 from huitong.imaging import actions as imaging
 from huitong.imaging.doors.dimse import DimseServer, DimseService
@@ -40,7 +41,7 @@ async def serve(settings: Settings, started: Callable[[Serving], None] = lambda 
     settler = imaging.Settler(archive.store)
     dimse = DimseServer(_dimse_service(archive))
     try:
-        dimse_port = await dimse.start(settings.dimse.host, settings.dimse.port)
+        dimse_port = await _listen(dimse, settings)
         settler.start()
 
         def accepting(http_port: int) -> None:
@@ -62,6 +63,13 @@ async def serve(settings: Settings, started: Callable[[Serving], None] = lambda 
             await asyncio.to_thread(settler.stop)
         await asyncio.to_thread(archive.store.close)
         log.info("stopped")
+
+
+async def _listen(dimse: DimseServer, settings: Settings) -> int:  # type: ignore[type-arg]
+    try:
+        return await dimse.start(settings.dimse.host, settings.dimse.port)
+    except OSError as e:
+        raise SettingsError(f"cannot listen for DIMSE at {settings.dimse}: {e.strerror or e}") from e
 
 
 def _dimse_service(archive: Archive) -> DimseService:  # type: ignore[type-arg]
