@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from itertools import product
+from string import ascii_lowercase
 
 from huitong.wire.pinyin import SYLLABLES
 from huitong.wire.text import fold_pattern
@@ -23,6 +25,7 @@ _RUN = re.compile(
 #: Two letters that stand together within some pinyin syllable. Half of all names have them, so they are no key;
 #: any other two letters (zw, the initials of 张伟) are rare and are one.
 COMMON_PAIRS = frozenset(syllable[at : at + 2] for syllable in SYLLABLES for at in range(len(syllable) - 1))
+RARE_PAIRS = frozenset(map("".join, product(ascii_lowercase, repeat=2))) - COMMON_PAIRS
 
 
 def grams(field: str, text_forms: Iterable[str]) -> frozenset[str]:
@@ -39,11 +42,11 @@ def _grams(field: str, text_forms: tuple[str, ...]) -> frozenset[str]:
     for run, is_cjk in _runs(text_forms):
         if is_cjk:
             tokens.update(run)
-            tokens.update(run[at : at + 2] for at in range(len(run) - 1))
+            tokens.update([run[at : at + 2] for at in range(len(run) - 1)])
         else:
-            tokens.update(run[at : at + 3] for at in range(len(run) - 2))
-            tokens.update(pair for at in range(len(run) - 1) if _is_rare(pair := run[at : at + 2]))
-    return frozenset(map((field + "{}").format, map(_encode, tokens)))
+            tokens.update([run[at : at + 3] for at in range(len(run) - 2)])
+            tokens.update(RARE_PAIRS.intersection([run[at : at + 2] for at in range(len(run) - 1)]))
+    return frozenset([field + _encode(token) for token in tokens])
 
 
 def pattern_grams(field: str, pattern: str) -> frozenset[str] | None:
@@ -54,13 +57,9 @@ def pattern_grams(field: str, pattern: str) -> frozenset[str] | None:
             tokens.update([run] if len(run) == 1 else (run[at : at + 2] for at in range(len(run) - 1)))
         elif len(run) > 2:
             tokens.update(run[at : at + 3] for at in range(len(run) - 2))
-        elif _is_rare(run):
+        elif run in RARE_PAIRS:
             tokens.add(run)
     return frozenset(field + _encode(token) for token in tokens) or None
-
-
-def _is_rare(pair: str) -> bool:
-    return len(pair) == 2 and pair.isascii() and pair.isalpha() and pair not in COMMON_PAIRS
 
 
 def _runs(texts: Iterable[str]) -> Iterator[tuple[str, bool]]:
