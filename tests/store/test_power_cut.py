@@ -29,7 +29,7 @@ class Disk:
         status = os.fstat(fd)
         path = Path(f"/proc/self/fd/{fd}").resolve()
         if path.is_dir():
-            self.entries[status.st_ino] = set(os.listdir(path))
+            self.entries[status.st_ino] = {entry.name for entry in path.iterdir()}
         else:
             self.bytes[status.st_ino] = status.st_size
 
