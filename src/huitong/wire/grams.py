@@ -39,7 +39,9 @@ def grams(field: str, text_forms: Iterable[str]) -> frozenset[str]:
 @lru_cache(maxsize=1024)
 def _grams(field: str, text_forms: tuple[str, ...]) -> frozenset[str]:
     tokens: set[str] = set()
-    for run, is_cjk in _runs(text_forms):
+    # Written together a text has every token that it has with separators, and more.
+    whole = {text for text in text_forms if " " not in text or text.replace(" ", "") not in text_forms}
+    for run, is_cjk in _runs(whole):
         if is_cjk:
             tokens.update(run)
             tokens.update([run[at : at + 2] for at in range(len(run) - 1)])
