@@ -34,7 +34,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.browser)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
     if CHROMIUM is None:
         pytest.skip("no Chromium on PATH, nor in CHROMIUM")
@@ -44,13 +44,13 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def ohif() -> None:
     if not (NODE_MODULES / "@ohif/app/dist/index.html").is_file():
         pytest.skip("OHIF is not installed; `make setup` does it")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def server(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with serving(tmp_path_factory.mktemp("server") / "data") as running:
         yield running
@@ -83,7 +83,7 @@ def _is_foreign(page: Page, url: str) -> bool:
     return not url.startswith((base, "blob:", "data:", "chrome:", "chrome-extension:"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where screenshots are left to be looked at: SCREENSHOTS, else a temporary folder."""
     chosen = os.environ.get("SCREENSHOTS")

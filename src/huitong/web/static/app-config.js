@@ -29,7 +29,8 @@
     extensions: [],
     modes: [],
     customizationService: {},
-    showStudyList: false,
+    showStudyList: false, // the list is ours
+    showPatientInfo: 'visible', // whose images these are, before anything else
     maxNumberOfWebWorkers: 3,
     showWarningMessageForCrossOrigin: false,
     showCPUFallbackMessage: true,
