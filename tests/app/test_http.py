@@ -5,6 +5,7 @@ import hashlib
 import os
 import socket
 import ssl
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from importlib.util import find_spec
@@ -310,6 +311,25 @@ async def test_stopping_finishes_what_is_running_and_accepts_nothing_new(file: A
         assert answer.content == data + b"end"
         assert answer.headers["connection"] == "close"
         await asyncio.wait_for(server, 5)
+
+
+async def test_small_answers_do_not_wait_for_acknowledgements() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            await send(start(4))
+            await send({"type": "http.response.body", "body": b"ab", "more_body": True})
+            await send({"type": "http.response.body", "body": b"cd"})
+
+    async with serving(app) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        began = time.perf_counter()
+        for _ in range(100):
+            writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            await reader.readuntil(b"\r\n\r\n")
+            assert await reader.readexactly(4) == b"abcd"
+        # Delayed acknowledgements would make it 4 s.
+        assert time.perf_counter() - began < 2
+        writer.close()
 
 
 async def test_an_address_that_is_taken_is_said_to_be() -> None:

@@ -42,9 +42,13 @@ def listen(host: str, port: int) -> socket.socket:
     """A listening socket; port 0 lets the system choose. Raises SettingsError when the address cannot be had."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=1024)
+        listener = socket.create_server((host, port), family=family, backlog=1024)
+        # Inherited by every connection. asyncio sets it only where the protocol is named, which accept(2) does not do;
+        # without it the header waits 40 ms for the client's acknowledgement before the body goes out.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     except OSError as error:
         raise SettingsError(f"cannot listen at {host}:{port}: {error.strerror or error}") from error
+    return listener
 
 
 async def serve_http(

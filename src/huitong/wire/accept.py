@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from huitong.base.errors import BadRequest
 from huitong.wire.media_type import MediaType, parse_list
@@ -44,6 +45,12 @@ def parse_accept(headers: Sequence[str], parameters: Sequence[str] = ()) -> tupl
     `parameters` are the values of the query parameter `accept`, which takes precedence over the header
     (PS3.18 8.3.3.1). Nothing given means that anything will do (RFC 9110 12.5.1).
     """
+    return _parse(tuple(headers), tuple(parameters))
+
+
+# A viewer asks thousands of times with the same header.
+@lru_cache(maxsize=256)
+def _parse(headers: tuple[str, ...], parameters: tuple[str, ...]) -> tuple[Accepted, ...]:
     texts = [text for text in parameters if text.strip()] or [text for text in headers if text.strip()]
     if not texts:
         return (Accepted(ANY, multipart=False, anything=True),)
