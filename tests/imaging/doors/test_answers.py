@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,11 +35,11 @@ class FileSlice:
 
 
 @pytest.fixture(scope="module")
-def fd(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[int]:  # type: ignore[misc]
+def fd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     path: Path = tmp_path_factory.mktemp("answers") / "data"
     path.write_bytes(DATA)
     opened = os.open(path, os.O_RDONLY)
-    yield opened  # type: ignore[misc]
+    yield opened
     os.close(opened)
 
 
