@@ -89,6 +89,13 @@ def ct_as(transfer_syntax: str) -> Sent:
     return Sent(written(ds), ds.StudyInstanceUID, grey(frame))
 
 
+def with_voi_lut_function(function: str) -> Sent:
+    """The bundled CT as mammographs send theirs: with a window and the function that it means (PS3.3 C.11.2.1.3)."""
+    ds = bundled("CT_small.dcm")
+    ds.WindowCenter, ds.WindowWidth, ds.VOILUTFunction = "40", "1500", function
+    return Sent(written(ds), ds.StudyInstanceUID, grey(ds.pixel_array))
+
+
 def ecg() -> Sent:
     """The bundled 12-lead ECG."""
     ds = bundled("waveform_ecg.dcm")

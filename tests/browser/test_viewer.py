@@ -44,6 +44,7 @@ def until_alike(tab: Page, frame: images.Grey) -> float:
         pytest.param(lambda: images.ct_as(JPEG2000Lossless), id="CT JPEG 2000"),
         pytest.param(lambda: images.ct_as(JPEGLSLossless), id="CT JPEG-LS"),
         pytest.param(lambda: images.ct_as(HTJ2KLosslessRPCL), id="CT HTJ2K"),
+        pytest.param(lambda: images.with_voi_lut_function("SIGMOID"), id="VOI LUT function"),
         pytest.param(lambda: images.as_shipped("MR_small.dcm"), id="MR"),
         pytest.param(lambda: images.as_shipped("MR_small_bigendian.dcm"), id="MR big endian"),
         pytest.param(lambda: images.as_shipped("examples_ybr_color.dcm"), id="US multi-frame"),

@@ -23,10 +23,31 @@
   };
   const chinese = !(cookie('i18next') || 'zh-CN').startsWith('en');
 
+  // OHIF 3.13.2 takes the first letter of VOILUTFunction (0028,1056) for the function ("S" of SIGMOID) and then shows
+  // nothing at all: most mammograms. The other spelling, which it reads as well, it takes whole.
+  const wholeVoiFunction = {
+    id: 'huitong.voi-lut-function',
+    preRegistration: () => {
+      const { metaData } = window.cornerstone;
+      let asking = false;
+      metaData.addProvider((type, ...query) => {
+        if (type !== 'voiLutModule' || asking) return undefined;
+        asking = true;
+        try {
+          const found = metaData.get(type, ...query);
+          const given = found?.voiLUTFunction;
+          return typeof given === 'string' ? { ...found, voiLUTFunction: undefined, voiLutFunction: given } : undefined;
+        } finally {
+          asking = false;
+        }
+      }, 1e6);
+    },
+  };
+
   window.config = {
     name: 'huitong',
     routerBasename: '/',
-    extensions: [],
+    extensions: [wholeVoiFunction],
     modes: [],
     customizationService: {},
     showStudyList: false, // the list is ours
