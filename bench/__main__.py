@@ -1,0 +1,142 @@
+"""`python -m bench`: measure, report, profile."""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+import sys
+from pathlib import Path
+
+import click
+
+from bench import profiling
+from bench.report import place, render
+from bench.run import Options, Results, Run
+from bench.scenarios import GROUPS, NAMES
+from bench.targets import TARGETS
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCUMENT = ROOT / "docs" / "benchmarks.md"
+FOLDER = ROOT / "run" / "bench"
+_QUICK = {"rounds": 1, "seconds": 1.0, "instances": 40, "series": 2, "studies": 2000, "base_slices": 4}
+_DEFAULTS = {field.name: field.default for field in dataclasses.fields(Options)}
+_FOLDER = click.Path(path_type=Path)
+_FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+def _listed(_context: click.Context, parameter: click.Parameter, text: str) -> tuple[str, ...]:
+    """The parts of a list: names of targets, or beginnings of groups and scenarios."""
+    known = list(TARGETS) if parameter.name == "targets" else [*GROUPS, *NAMES]
+    parts = tuple(part.strip() for part in text.split(",") if part.strip())
+    for part in parts:
+        fits = part in TARGETS if parameter.name == "targets" else any(name.startswith(part) for name in known)
+        if not fits:
+            raise click.BadParameter(f"{part!r} is none of {', '.join(known)}")
+    return parts
+
+
+def _size(name: str, about: str) -> click.Option:
+    default = _DEFAULTS[name]
+    kind = click.FloatRange(min=0, min_open=True) if isinstance(default, float) else click.IntRange(min=1)
+    return click.Option([f"--{name}"], type=kind, help=f"{about}  [{default:g}]")
+
+
+def say(line: str) -> None:
+    click.echo(line, err=True)
+
+
+@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--only",
+    default="",
+    callback=_listed,
+    metavar="LIST",
+    help="Groups or scenarios, or how these begin, separated by commas.",
+)
+@click.option(
+    "--targets",
+    default=",".join(TARGETS),
+    callback=_listed,
+    show_default=True,
+    metavar="LIST",
+    help="What to measure; ratios are of the first over the second.",
+)
+@click.option("--quick", is_flag=True, help="Small and short: shows that everything works; its figures mean nothing.")
+@click.option("--keep", is_flag=True, help="Keep the archives filled for searching; the next run uses them.")
+@click.option(
+    "--dir",
+    "folder",
+    type=_FOLDER,
+    default=FOLDER,
+    show_default="run/bench",
+    help="Where all data go: about 12 GB, on a real disk.",
+)
+@click.option("--out", type=_FILE, help="File of results.  [results.json in --dir]")
+@click.pass_context
+def main(
+    context: click.Context,
+    /,
+    only: tuple[str, ...],
+    targets: tuple[str, ...],
+    quick: bool,
+    keep: bool,
+    folder: Path,
+    out: Path | None,
+    **sizes: float | None,
+) -> None:
+    """Measure Huitong beside Orthanc and nginx, where these are installed, on this machine, in one run.
+
+    Prints tables; `python -m bench report` puts them into docs/benchmarks.md. Exit status 1 when an answer of Huitong
+    was wrong.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    chosen = (_QUICK if quick else {}) | {name: value for name, value in sizes.items() if value is not None}
+    options = Options(folder=folder.resolve(), targets=targets, only=only, keep=keep, **chosen)  # type: ignore[arg-type]
+    options.folder.mkdir(parents=True, exist_ok=True)
+    results = Run(options, say).run()
+    results.about["command"] = shlex.join(["python", "-m", "bench", *sys.argv[1:]])
+    file = out or options.folder / "results.json"
+    file.write_text(results.as_json(), "utf-8")
+    click.echo(render(results))
+    say(f"results: {file}")
+    if any(row.faults or row.right != row.checked for row in results.rows if row.target == "huitong"):
+        raise SystemExit(1)
+
+
+main.params[3:3] = [
+    _size("rounds", "Rounds, of which medians are taken."),
+    _size("seconds", "Of asking, for each scenario, target and round."),
+    _size("instances", "Slices sent for each scenario, to each target, in each round."),
+    _size("series", "Series of 100 slices that are retrieved from."),
+    _size("studies", "Studies that are searched in."),
+]
+
+
+@main.command()
+@click.argument("results", type=_FILE, default=FOLDER / "results.json")
+@click.option("--document", type=_FILE, default=DOCUMENT, show_default="docs/benchmarks.md")
+def report(results: Path, document: Path) -> None:
+    """Put the tables of a file of RESULTS into docs/benchmarks.md, between its markers."""
+    text = place(document.read_text("utf-8"), render(Results.read(results)))
+    document.write_text(text, "utf-8")
+    click.echo(f"written: {document}")
+
+
+@main.command()
+@click.argument("scenario", type=click.Choice(NAMES))
+@click.option("--clients", type=int, default=4, show_default=True, help="Of its variants, the one with so many.")
+@click.option("--seconds", type=float, default=10.0, show_default=True)
+@click.option("--studies", type=int, default=5000, show_default=True, help="Studies that are searched in.")
+@click.option("--dir", "folder", type=_FOLDER, default=FOLDER, show_default="run/bench")
+def profile(scenario: str, clients: int, seconds: float, studies: int, folder: Path) -> None:
+    """Sample Huitong with py-spy while SCENARIO runs; say by room and function where its time goes."""
+    if missing := profiling.missing():
+        raise click.ClickException(missing)
+    folder.mkdir(parents=True, exist_ok=True)
+    options = Options(folder=folder.resolve(), seconds=seconds, studies=studies, series=4)
+    click.echo(profiling.profile(scenario, clients, options, say))
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m bench")

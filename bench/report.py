@@ -1,0 +1,176 @@
+"""Results as Markdown tables, and their place in docs/benchmarks.md between two markers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from bench.measure import summarise
+from bench.run import Results
+from bench.scenarios import GROUPS, Scenario
+
+BEGIN = "<!-- results: made by `python -m bench report`; text outside of the markers stays -->"
+END = "<!-- /results -->"
+#: Rounds that differ by more than this share of their median are marked.
+_UNSTEADY = 0.3
+_HEADINGS = {
+    "ingest": "Sending",
+    "retrieve": "Looking",
+    "search": "Searching, {studies} studies",
+}
+#: How the speed of a scenario is told.
+_UNITS = {
+    "per_s": lambda value: f"{_digits(value)}/s",
+    "bytes_per_s": lambda value: f"{value / 1e9:.2f} GB/s",
+    "p50_ms": lambda value: f"{_digits(value)} ms",
+}
+
+
+def place(document: str, block: str) -> str:
+    """The document with `block` between the markers; raises ValueError where it has none."""
+    before, begin, rest = document.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"the document needs the lines {BEGIN!r} and {END!r}")
+    return f"{before}{BEGIN}\n\n{block.strip()}\n\n{END}{after}"
+
+
+def render(results: Results) -> str:
+    """Everything that the results say, as Markdown."""
+    return "\n".join(_lines(results)) + "\n"
+
+
+def _lines(results: Results) -> Iterator[str]:
+    about: Mapping[str, Any] = results.about
+    titles: dict[str, str] = about["titles"]
+    by_key = {(row["scenario"], row["clients"], row["target"]): row for row in summarise(results.rows)}
+    yield from _about(about)
+    for group, scenarios in GROUPS.items():
+        lines = list(_table(scenarios, by_key, titles))
+        if lines:
+            yield "\n### " + _HEADINGS[group].format(studies=f"{about['options']['studies']:,}") + "\n"
+            yield from lines
+        if group == "search":
+            yield from _fills(results.fills, titles)
+    yield from _remarks(results, titles)
+
+
+def _about(about: Mapping[str, Any]) -> Iterator[str]:
+    options = about["options"]
+    versions = ", ".join(version for version in about["versions"].values() if version)
+    machine = ", ".join(about[name] for name in ("cpu", "memory", "kernel"))
+    yield f"{about['date']}; {machine}, data on {about['filesystem']}. {versions}."
+    yield (
+        f"Medians of {options['rounds']} round{'s' * (options['rounds'] != 1)}, in each {options['instances']} slices"
+        f" sent (small objects four times as many) and {options['seconds']:g} s of asking."
+    )
+    yield f"\n```\n{about['command']}\n```"
+
+
+def _table(
+    scenarios: Sequence[Scenario], by_key: Mapping[Any, Mapping[str, Any]], titles: Mapping[str, str]
+) -> Iterator[str]:
+    measured = [
+        (one, {name: by_key[one.name, one.clients, name] for name in titles if (one.name, one.clients, name) in by_key})
+        for one in scenarios
+    ]
+    measured = [(one, rows) for one, rows in measured if rows]
+    if not measured:
+        return
+    names = [name for name in titles if any(name in rows for _, rows in measured)]
+    pair = names[:2] if len(names) > 1 else []
+    heads = ["work", *(titles[name] for name in names)]
+    heads += ["times faster"] if pair else []
+    heads += [f"CPU ms each: {titles[name]}" for name in names] + (["times less CPU"] if pair else [])
+    heads += [f"peak RSS MB: {titles[name]}" for name in names]
+    yield "| " + " | ".join(heads) + " |"
+    yield "| --- |" + " ---: |" * (len(heads) - 1)
+    for one, rows in measured:
+        yield "| " + " | ".join(_cells(one, rows, names, pair)) + " |"
+
+
+def _cells(
+    one: Scenario, rows: Mapping[str, Mapping[str, Any]], names: Sequence[str], pair: Sequence[str]
+) -> Iterator[str]:
+    yield one.title
+    for name in names:
+        yield _speed(rows[name], one.unit) if name in rows else ""
+    if pair:
+        yield _ratio(rows, pair, one.unit, more_is_better=one.unit != "p50_ms")
+    for name in names:
+        yield _cpu(rows[name]) if name in rows else ""
+    if pair:
+        yield _ratio(rows, pair, "cpu", more_is_better=False)
+    for name in names:
+        yield f"{rows[name]['peak_rss_mb']:.0f}" if name in rows else ""
+
+
+def is_right(row: Mapping[str, Any]) -> bool:
+    """Whether every answer was, and nothing went wrong."""
+    return row["right"] == row["checked"] and not row["faults"]
+
+
+def _speed(row: Mapping[str, Any], unit: str) -> str:
+    text = _UNITS[unit](row[unit])
+    if row["right"] != row["checked"]:
+        return f"wrong: {row['right']} of {row['checked']} answers right ({text})"
+    if row["faults"]:
+        return f"{text}, {row['faults']} faults"
+    return f"{text} ~" if row["spread"] > _UNSTEADY else text
+
+
+def _cpu(row: Mapping[str, Any]) -> str:
+    now, later = row["cpu_ms_per_item"], row["later_cpu_ms_per_item"]
+    return f"{_digits(now)} + {_digits(later)}" if later > 0.005 else _digits(now)
+
+
+def _ratio(rows: Mapping[str, Mapping[str, Any]], pair: Sequence[str], what: str, *, more_is_better: bool) -> str:
+    """Of the first over the second, above 1 where the first is better; nothing where one of them was wrong."""
+    if not all(name in rows and is_right(rows[name]) for name in pair):
+        return ""
+    first, second = ({**rows[name], "cpu": _whole_cpu(rows[name])}[what] for name in pair)
+    if not first or not second:
+        return ""
+    return f"**{_digits(first / second if more_is_better else second / first)}**"
+
+
+def _whole_cpu(row: Mapping[str, Any]) -> float:
+    return float(row["cpu_ms_per_item"] + row["later_cpu_ms_per_item"])
+
+
+def _digits(value: float) -> str:
+    """Three that count."""
+    if value >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+
+
+def _fills(fills: Mapping[str, Mapping[str, float]], titles: Mapping[str, str]) -> Iterator[str]:
+    if fills:
+        yield "\n| filling this archive, C-STORE, 4 associations | seconds | per second | CPU ms each | MB on disk |"
+        yield "| --- | ---: | ---: | ---: | ---: |"
+    for name, fill in fills.items():
+        yield (
+            f"| {titles[name]} | {fill['seconds']:.0f} | {fill['per_s']:.0f} | {_digits(fill['cpu_ms_per_item'])}"
+            f" | {fill['disk_bytes'] / 1e6:.0f} |"
+        )
+
+
+def _remarks(results: Results, titles: Mapping[str, str]) -> Iterator[str]:
+    rows = results.rows
+    if not rows:
+        return
+    others = sorted(row.other_cpus for row in rows)
+    both = [(row.client_cpu_ms_per_item, row.cpu_ms_per_item) for row in rows]
+    client = sorted(client / (client + server or 1) for client, server in both)
+    yield (
+        f"\nUsed meanwhile by neither server nor clients: {others[len(others) // 2]:.2f} CPUs in the median,"
+        f" {others[-1]:.2f} at most. Of the CPU time of server and clients together the clients had"
+        f" {client[len(client) // 2]:.0%} in the median. `~` marks rounds that differ by more than {_UNSTEADY:.0%}."
+    )
+    wrong = [row for row in rows if row.right != row.checked or row.faults]
+    notes = [(titles[row.target], note.strip().splitlines()[-1]) for row in wrong for note in row.notes[:1]]
+    said = dict.fromkeys(f"{title}, {note[:240]}" for title, note in notes)
+    if said:
+        yield "\nWrong answers and faults, an example each:\n"
+        yield from (f"* {line}" for line in said)

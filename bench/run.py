@@ -1,0 +1,284 @@
+"""The plan: which scenarios run against which targets, in which order, and what comes out.
+
+Targets take turns within a round, and the order of turns is flipped from round to round, so that what disturbs the
+machine for a while disturbs all alike. Every object is sent to every target once, and never again.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from bench import ingest, procs, retrieve, search
+from bench.asking import Case, Judged, ask_for, judge
+from bench.corpus import Corpus, Instance, Study
+from bench.http_client import Answer
+from bench.measure import Row, measure
+from bench.scenarios import GROUPS
+from bench.targets import SETTLE_S, TARGETS, Nginx, Target, dcmtk_version, running
+
+#: Numbers of the studies of different groups lie apart.
+_RETRIEVE_FIRST = 1_000_000
+_INDEX_SENDERS = 4
+#: Changed whenever the corpus for searches changes, so that no filled folder of another corpus is used.
+_INDEX_VERSION = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    folder: Path
+    targets: tuple[str, ...] = tuple(TARGETS)
+    #: Names or beginnings of names of scenarios, or groups; empty for all.
+    only: tuple[str, ...] = ()
+    rounds: int = 3
+    #: Of asking, for each scenario, target and round.
+    seconds: float = 3.0
+    #: Sent in each scenario, to each target, in each round.
+    instances: int = 400
+    #: Of 100 slices, retrieved from.
+    series: int = 12
+    #: Searched in.
+    studies: int = 50_000
+    base_slices: int = 20
+    #: Whether filled folders stay for the next run.
+    keep: bool = False
+
+    def wants(self, group: str, name: str) -> bool:
+        return not self.only or any(group.startswith(one) or name.startswith(one) for one in self.only)
+
+
+@dataclass
+class Results:
+    """What is written to the file of results."""
+
+    about: dict[str, object] = field(default_factory=dict)
+    rows: list[Row] = field(default_factory=list)
+    #: Of filling the archive that is searched: seconds, objects a second, bytes on disk; by target.
+    fills: dict[str, dict[str, float]] = field(default_factory=dict)
+
+    def as_json(self) -> str:
+        rows = [row.as_dict() for row in self.rows]
+        return json.dumps({"about": self.about, "fills": self.fills, "rows": rows}, indent=1, ensure_ascii=False)
+
+    @classmethod
+    def read(cls, path: Path) -> Results:
+        data = json.loads(path.read_text("utf-8"))
+        return cls(data["about"], [Row(**row) for row in data["rows"]], data["fills"])
+
+
+class Run:
+    """One run of the plan; `say` gets a line about everything that is done."""
+
+    def __init__(self, options: Options, say: Callable[[str], None]) -> None:
+        self.options, self.say = options, say
+        self.corpus = Corpus(options.base_slices)
+        self.results = Results()
+
+    def run(self) -> Results:
+        kinds = self._kinds()
+        self.results.about = self._about(kinds)
+        if procs.filesystem(self.options.folder) == "tmpfs":
+            self.say("the folder is on tmpfs, where nothing is durable: figures of sending will be far too good")
+        self._ingest(self._chosen(kinds, "ingest"))
+        self._retrieve(self._chosen(kinds, "retrieve"))
+        self._search(self._chosen(kinds, "search"))
+        return self.results
+
+    def _kinds(self) -> list[type[Target]]:
+        kinds = []
+        for name in self.options.targets:
+            kind = TARGETS[name]
+            if missing := kind.missing():
+                self.say(f"without {name}: {missing}")
+            else:
+                kinds.append(kind)
+        return kinds
+
+    def _about(self, kinds: Sequence[type[Target]]) -> dict[str, object]:
+        options = {name: value for name, value in asdict(self.options).items() if name not in ("folder", "targets")}
+        return {
+            "date": time.strftime("%Y-%m-%d"),
+            **procs.machine(),
+            "filesystem": procs.filesystem(self.options.folder),
+            "versions": {kind.name: kind.version() for kind in kinds} | {"storescu": dcmtk_version()},
+            "titles": {kind.name: kind.title for kind in kinds},
+            "options": options,
+        }
+
+    def _chosen(self, kinds: Sequence[type[Target]], group: str) -> list[Target]:
+        """Targets for a group of scenarios, each with a new folder; empty when nothing of the group is wanted."""
+        if not any(self.options.wants(group, one.name) for one in GROUPS[group]):
+            return []
+        return [kind(self.options.folder / group / kind.name) for kind in kinds if group in kind.groups]
+
+    def _turns(self, targets: Sequence[Target], round_number: int) -> Sequence[Target]:
+        return targets[::-1] if round_number % 2 else targets
+
+    def _add(self, row: Row) -> None:
+        self.results.rows.append(row)
+        wrong = f"  {row.faults} faults, {row.right} of {row.checked} right: {row.notes[:1]}"
+        self.say(
+            f"{row.scenario:22} x{row.clients}  {row.target:8} round {row.round + 1}  {row.per_s:9.1f}/s"
+            f"  {row.bytes_per_s / 1e6:7.1f} MB/s  p50 {row.p50_ms:8.2f} ms  CPU {row.cpu_ms_per_item:7.3f}"
+            f"+{row.later_cpu_ms_per_item:.3f} ms  client {row.client_cpu_ms_per_item:6.3f} ms"
+            f"  others {row.other_cpus:4.2f}" + (wrong if row.faults or row.right != row.checked else "")
+        )
+
+    # -- sending
+
+    def _ingest(self, targets: list[Target]) -> None:
+        wanted = [one for one in ingest.SCENARIOS if targets and self.options.wants("ingest", one.name)]
+        if not wanted:
+            return
+        self._clear(targets)
+        first = 0
+        with running(targets):
+            for round_number in range(self.options.rounds):
+                for scenario in wanted:
+                    if scenario.needs and not shutil.which(scenario.needs):
+                        self.say(f"without {scenario.title}: {scenario.needs} is not installed")
+                        continue
+                    count = self.options.instances * (4 if scenario.small else 1)
+                    instances = scenario.instances(self.corpus, first, count)
+                    first += len({one.study for one in instances})
+                    for target in self._turns(targets, round_number):
+                        self._add(send(target, scenario, instances, round_number))
+        self._clear(targets)
+
+    # -- looking
+
+    def _retrieve(self, targets: list[Target]) -> None:
+        wanted = [one for one in retrieve.SCENARIOS if targets and self.options.wants("retrieve", one.name)]
+        if not wanted:
+            return
+        self._clear(targets)
+        numbers = range(_RETRIEVE_FIRST, _RETRIEVE_FIRST + self.options.series)
+        series = [self.corpus.series(number) for number in numbers]
+        everything = [one for each in series for one in each]
+        with running(targets):
+            for target in targets:
+                if target.aet:
+                    self.say(f"{target.name}: {len(everything)} instances to retrieve from")
+                    load(target, everything)
+            judged: dict[tuple[str, str], Judged] = {}
+            for round_number in range(self.options.rounds):
+                for scenario in wanted:
+                    cases = scenario.cases(series)
+                    for target in self._turns(targets, round_number):
+                        key = (scenario.name, target.name)
+                        if key not in judged:
+                            judged[key] = self._judge(target, targets, cases)
+                        row = self._timed(target, scenario, cases, judged[key], round_number)
+                        self._add(row)
+        self._clear(targets)
+
+    def _judge(self, target: Target, targets: Sequence[Target], cases: Sequence[Case]) -> Judged:
+        """The first target's answers become the files of nginx, which is therefore judged after it."""
+        limit = next((one for one in targets if isinstance(one, Nginx)), None)
+        if limit is None or target is not targets[0]:
+            return judge(target, cases)
+
+        def copy(case: Case, answer: Answer) -> None:
+            file = limit.file_for(target.dicomweb + case.path)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(answer.body)
+
+        return judge(target, cases, copy)
+
+    def _timed(
+        self,
+        target: Target,
+        scenario: retrieve.Retrieve | search.Search,
+        cases: Sequence[Case],
+        judged: Judged,
+        round_number: int,
+    ) -> Row:
+        client = ask_for(target, cases, judged, self.options.seconds)
+        target.wait_until_quiet(0.1)
+        row = measure(scenario.name, target.name, target.pid, scenario.clients, client, round_number)
+        row.checked, row.right = len(cases), judged.right
+        row.notes += judged.wrong[:3]
+        return row
+
+    # -- searching
+
+    def _search(self, targets: list[Target]) -> None:
+        wanted = [one for one in search.SCENARIOS if targets and self.options.wants("search", one.name)]
+        if not wanted:
+            return
+        studies = self.corpus.index_studies(self.options.studies)
+        for target in targets:
+            target.folder = self.options.folder / f"index-{self.options.studies}" / target.name
+            self.results.fills[target.name] = self._filled(target, studies)
+        with running(targets):
+            for target in targets:
+                target.prepare_search()
+            judged: dict[tuple[str, str], Judged] = {}
+            for round_number in range(self.options.rounds):
+                for scenario in wanted:
+                    cases = scenario.cases(studies)
+                    for target in self._turns(targets, round_number):
+                        key = (scenario.name, target.name)
+                        if key not in judged:
+                            judged[key] = judge(target, cases)
+                        self._add(self._timed(target, scenario, cases, judged[key], round_number))
+        if not self.options.keep:
+            self._clear(targets)
+
+    def _filled(self, target: Target, studies: list[Study]) -> dict[str, float]:
+        """Fill its folder through its DICOM port, or take it as an earlier run with `keep` left it."""
+        mark = target.folder / "filled.json"
+        made_by = {"version": type(target).version(), "corpus": _INDEX_VERSION}
+        if mark.exists():
+            said = json.loads(mark.read_text())
+            if said["made_by"] == made_by:
+                self.say(f"{target.name}: {len(studies)} studies are there from an earlier run")
+                return dict(said["fill"])
+        self.say(f"{target.name}: sending {len(studies)} studies to search in")
+        self._clear([target])
+        with running([target]):
+            began = time.monotonic()
+            row = load(target, list(self.corpus.tiny(studies)))
+            if row.faults:
+                raise RuntimeError(f"{target.name} could not be filled: {row.notes}")
+            fill = {
+                "seconds": row.wall_s,
+                "per_s": row.per_s,
+                "cpu_ms_per_item": row.cpu_ms_per_item + row.later_cpu_ms_per_item,
+                "until_settled_s": time.monotonic() - began,
+                "disk_bytes": target.disk_bytes(),
+            }
+        self.say(
+            f"{target.name}: filled in {fill['seconds']:.0f} s ({fill['per_s']:.0f}/s, {fill['cpu_ms_per_item']:.2f} ms"
+            f" of CPU each), settled after {fill['until_settled_s']:.0f} s"
+        )
+        mark.write_text(json.dumps({"made_by": made_by, "fill": fill}))
+        return fill
+
+    def _clear(self, targets: Sequence[Target]) -> None:
+        for target in targets:
+            shutil.rmtree(target.folder, ignore_errors=True)
+
+
+def send(target: Target, scenario: ingest.Ingest, instances: Sequence[Instance], round_number: int = 0) -> Row:
+    """Measure one sending, what it leaves for later, and whether all is there."""
+    target.wait_until_quiet(0.1)
+    client = scenario.sender(target, instances)
+    row = measure(scenario.name, target.name, target.pid, scenario.clients, client, round_number)
+    later_s = target.wait_until_quiet(SETTLE_S * 1.5)
+    row.later_cpu_ms_per_item = later_s * 1000 / max(row.items, 1)
+    row.checked, row.right, wrong = ingest.check(target, instances)
+    row.notes += wrong[:3]
+    return row
+
+
+def load(target: Target, instances: Sequence[Instance]) -> Row:
+    """Send over four associations and wait until the target has done all that follows."""
+    client = ingest.by_association(_INDEX_SENDERS)(target, instances)
+    row = measure("load", target.name, target.pid, _INDEX_SENDERS, client)
+    row.later_cpu_ms_per_item = target.wait_until_quiet(SETTLE_S * 1.5, 1800) * 1000 / max(row.items, 1)
+    return row
