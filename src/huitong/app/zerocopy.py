@@ -170,7 +170,7 @@ class ZeroCopyCycle(RequestResponseCycle):
             self.waiting_for_100_continue = False
         if not self._pieces and not self.disconnected and not self.response_complete:
             self.flow.resume_reading()
-            await self.message_event.wait()
+            await self._something()
             self.message_event.clear()
         # What came before the client left is still handed on: a body that is broken off may hold whole instances.
         if (self.disconnected and not self._pieces) or self.response_complete:
@@ -180,6 +180,15 @@ class ZeroCopyCycle(RequestResponseCycle):
         if self._waiting_bytes < _BODY_LOW_BYTES:
             self.flow.resume_reading()
         return {"type": "http.request", "body": piece, "more_body": self.more_body or bool(self._pieces)}
+
+    async def _something(self) -> None:
+        """Waits for more of the body, the end of the response or of the connection; a sender that stalls is gone."""
+        try:
+            async with asyncio.timeout(_STALL_S if self.more_body else None):
+                await self.message_event.wait()
+        except TimeoutError:
+            self.disconnected = True
+            self.transport.abort()
 
     # --- response ---
 

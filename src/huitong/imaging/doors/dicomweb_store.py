@@ -114,9 +114,19 @@ class _Part:
 
     intake: _Intake | None
     outcome: Kept | Exception | None = None
-    #: Views of its first bytes.
+    #: Its first bytes, until it has an outcome: a view keeps the whole chunk that it looks into.
     beginning: list[memoryview] = field(default_factory=list)
     remembered: int = 0
+    #: SOP Class and Instance UID of a part that was refused, as far as its beginning tells.
+    uids: tuple[str | None, str | None] = (None, None)
+
+    def ended(self, outcome: Kept | Exception) -> None:
+        """What became of it; only what the answer needs is kept on."""
+        self.outcome = outcome
+        if isinstance(outcome, Exception):
+            self.uids = _uids(self.beginning)
+        self.beginning.clear()
+        self.remembered = _REMEMBERED_BYTES
 
 
 class _Receiver:
@@ -137,7 +147,7 @@ class _Receiver:
                 raise UnsupportedMedia(f"a part is {media_type}")
             part.intake = actions.new_intake(self._work)
         except HuitongError as error:
-            part.outcome = error
+            part.ended(error)
 
     def data(self, view: memoryview) -> None:
         part = self._open
@@ -150,7 +160,7 @@ class _Receiver:
         try:
             part.intake.write(view)
         except HuitongError as error:
-            part.outcome = error
+            part.ended(error)
             part.intake.abandon()
             part.intake = None
 
@@ -173,18 +183,18 @@ class _Receiver:
         try:
             if self._study_uid is not None:
                 await asyncio.to_thread(_check_study, intake, self._study_uid)
-            part.outcome = await actions.keep_instance(self._work, cast("Any", intake))
+            part.ended(await actions.keep_instance(self._work, cast("Any", intake)))
         except HuitongError as error:
-            part.outcome = error
+            part.ended(error)
         except Exception as error:
             log.exception("instance not kept")
-            part.outcome = error
+            part.ended(error)
 
     def broken(self, error: BadRequest) -> None:
         """The body is no multipart from here on: what is open is lost."""
         if self._open is None:
             self.parts.append(_Part(None))
-        self.parts[-1].outcome = error
+        self.parts[-1].ended(error)
 
     def kept(self) -> list[Kept]:
         return [part.outcome for part in self.parts if isinstance(part.outcome, Kept)]
@@ -243,16 +253,16 @@ def _status(status: int, errors: Sequence[Exception]) -> int:
 def _failed(part: _Part) -> Failed:
     error = part.outcome
     assert isinstance(error, Exception)
-    sop_class, sop_instance = _uids(part)
+    sop_class, sop_instance = part.uids
     if not isinstance(error, HuitongError):
         return Failed(PROCESSING_FAILURE, sop_class, sop_instance)
     return Failed(answer_for(error).dimse, sop_class, sop_instance, error.detail or str(error))
 
 
-def _uids(part: _Part) -> tuple[str | None, str | None]:
+def _uids(beginning: Sequence[memoryview]) -> tuple[str | None, str | None]:
     """What the beginning of a refused part tells of its identity."""
     try:
-        header = scan(b"".join(part.beginning)).header
+        header = scan(b"".join(beginning)).header
     except HuitongError:
         return None, None
     return text(header, "00080016") or None, text(header, "00080018") or None
