@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
+from sqlalchemy import Connection, Row
 
 from huitong.access.work import Work
 from huitong.base.errors import NotAllowed, NotFound
 from huitong.base.lru import Lru
-from huitong.imaging import finding, lookups, search
+from huitong.imaging import bulk, finding, lookups, search
+from huitong.imaging.bulk import Bulk
 from huitong.imaging.keeping import keeper_of
 from huitong.imaging.model import Expected, Kept, Metadata, SeriesRow, StoredInstance, StudyRow
 from huitong.imaging.ready import frame_bytes, header_text, ready_of
@@ -26,11 +28,14 @@ from huitong.store.store import Store
 from huitong.wire.query import Found, Level, Query
 
 __all__ = [
+    "Bulk",
+    "Intake",
     "Recovered",
     "Settler",
     "VerifyReport",
     "count_unsettled",
     "find",
+    "find_bulk",
     "header",
     "keep_instance",
     "list_studies",
@@ -41,6 +46,7 @@ __all__ = [
     "metadata_text",
     "new_intake",
     "open_slice",
+    "read_bulk",
     "read_frame",
     "recover",
     "reindex",
@@ -152,9 +158,20 @@ def locate_all(
 ) -> list[StoredInstance]:
     """All instances of a study or series, in series and instance number order. Raises NotFound when there is none."""
     with work.store.database.read() as tx:
-        found = lookups.instances(tx, study_uid, series_uid, institution)
+        series = lookups.series_of(tx, study_uid, series_uid, institution)
+        found = [each for row in series for each in _of_series(work.store, tx, row)]
     if not found:
         raise NotFound("study" if series_uid is None else "series")
+    return found
+
+
+def _of_series(store: Store, tx: Connection, row: Row[Any]) -> list[StoredInstance]:
+    """The series' instances, remembered until it changes."""
+    recent = store.once("imaging.series", lambda: Lru[tuple[int, int], list[StoredInstance]](_PLACES))
+    found = recent.get((row.pk, row.revision))
+    if found is None:
+        found = lookups.instances_of_series(tx, row.pk)
+        recent.put((row.pk, row.revision), found, len(found))
     return found
 
 
@@ -198,6 +215,16 @@ def open_slice(work: Work, stored: StoredInstance) -> PackSlice:
 def read_frame(work: Work, stored: StoredInstance, number: int) -> bytes:
     """Frame `number` (from 1) as stored. Raises NotFound."""
     return frame_bytes(work.store, stored, number)
+
+
+def find_bulk(work: Work, stored: StoredInstance, path: str) -> Bulk:
+    """Where the bulk value behind a BulkDataURI (or its last part) lies. Raises NotFound."""
+    return bulk.find_bulk(work.store, stored, path)
+
+
+def read_bulk(work: Work, stored: StoredInstance, path: str) -> bytes:
+    """The bulk value itself, in the byte order of the object. Raises NotFound."""
+    return bulk.read_bulk(work.store, stored, path)
 
 
 def header(work: Work, stored: StoredInstance) -> dict[str, Any]:

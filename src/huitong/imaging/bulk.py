@@ -5,10 +5,9 @@ from __future__ import annotations
 import mmap
 from dataclasses import dataclass
 
-from huitong.access.work import Work
 from huitong.base.errors import NotFound
-from huitong.imaging.actions import open_slice
 from huitong.imaging.model import StoredInstance
+from huitong.store.store import Store
 from huitong.wire.dicom.scan import inflate, scan
 
 #: The whole pixel data, which the header does not give as bulk value when it is in fragments.
@@ -28,7 +27,7 @@ class Bulk:
         return len(self.inflated) if self.inflated is not None else sum(length for _, length in self.ranges)
 
 
-def find_bulk(work: Work, stored: StoredInstance, path: str) -> Bulk:
+def find_bulk(store: Store, stored: StoredInstance, path: str) -> Bulk:
     """The value behind `path` (the end of a BulkDataURI, or the whole URI). Raises NotFound.
 
     The header is scanned again: bulk values are asked for rarely, so their places are not kept in the index.
@@ -37,10 +36,11 @@ def find_bulk(work: Work, stored: StoredInstance, path: str) -> Bulk:
     frames = stored.frames
     if path == PIXEL_DATA and frames is not None and frames.fragments is not None:
         return Bulk(tuple(place for frame in frames.fragments for place in frame))
-    part = open_slice(work, stored)
-    page = part.offset % mmap.ALLOCATIONGRANULARITY
+    pack = store.blobs.open(stored.blob)
+    page = stored.blob_offset % mmap.ALLOCATIONGRANULARITY
+    begin = stored.blob_offset - page
     with (
-        mmap.mmap(part.fd, part.length + page, prot=mmap.PROT_READ, offset=part.offset - page) as mapped,
+        mmap.mmap(pack.fd, stored.size_bytes + page, prot=mmap.PROT_READ, offset=begin) as mapped,
         memoryview(mapped) as whole,
         whole[page:] as data,
     ):
@@ -54,10 +54,10 @@ def find_bulk(work: Work, stored: StoredInstance, path: str) -> Bulk:
     return Bulk((place,))
 
 
-def read_bulk(work: Work, stored: StoredInstance, path: str) -> bytes:
+def read_bulk(store: Store, stored: StoredInstance, path: str) -> bytes:
     """The value's bytes, in the byte order of the object. Raises NotFound."""
-    bulk = find_bulk(work, stored, path)
+    bulk = find_bulk(store, stored, path)
     if bulk.inflated is not None:
         return bulk.inflated
-    part = open_slice(work, stored)
-    return b"".join(part.read(offset, length) for offset, length in bulk.ranges)
+    pack = store.blobs.open(stored.blob)
+    return b"".join(pack.read(stored.blob_offset + offset, length) for offset, length in bulk.ranges)

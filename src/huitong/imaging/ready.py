@@ -15,11 +15,12 @@ from typing import Any
 import orjson
 from sqlalchemy import Row, delete, insert, select
 
-from huitong.base.errors import CannotRender, NotFound
+from huitong.base.errors import NotFound
 from huitong.base.lru import Lru
 from huitong.imaging import lookups
+from huitong.imaging.bulk import read_bulk
 from huitong.imaging.model import Metadata, StoredInstance
-from huitong.imaging.pixels.thumbnail import placeholder, thumbnail
+from huitong.imaging.pixels.thumbnail import small_picture
 from huitong.imaging.preparing import unpack_header
 from huitong.imaging.tables import READY
 from huitong.store.blobs import NewRecord, Placed
@@ -153,13 +154,16 @@ def _ready_row(made: Made, placed: Placed) -> dict[str, Any]:
 
 
 def _picture(store: Store, stored: StoredInstance, header: dict[str, Any]) -> bytes:
-    """The middle frame small, or a tile that says what kind of object it is."""
-    try:
-        if stored.frames is None:
-            return placeholder(header)
-        return thumbnail(header, frame_bytes(store, stored, stored.frames.count // 2 + 1), stored.transfer_syntax_uid)
-    except CannotRender:
-        return placeholder(header)
+    """The middle frame small, an ECG's sheet, or a tile that says what kind of object it is."""
+    number = stored.frames.count // 2 + 1 if stored.frames is not None else 1
+    frame = frame_bytes(store, stored, number) if stored.frames is not None else None
+    return small_picture(
+        header,
+        frame,
+        stored.transfer_syntax_uid,
+        frame_number=number,
+        bulk=lambda uri: read_bulk(store, stored, uri),
+    )
 
 
 def header_text(store: Store, stored: StoredInstance) -> bytes:

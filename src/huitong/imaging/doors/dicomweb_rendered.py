@@ -9,7 +9,6 @@ from starlette.responses import Response
 
 from huitong.base.errors import BadRequest, CannotRender, NotAcceptable
 from huitong.imaging import actions
-from huitong.imaging.bulk import Bulk, find_bulk, read_bulk
 from huitong.imaging.doors.answers import VARY, Piece, Span, whole_or_range
 from huitong.imaging.doors.dicomweb_call import Call
 from huitong.imaging.model import StoredInstance
@@ -41,7 +40,7 @@ async def rendered(call: Call) -> Response:
     if made.body is not None:
         return whole_or_range(call.request, [made.body], made.media_type, key, _A_DAY)
     assert made.bulk_path is not None
-    bulk = await run_sync(find_bulk, call.work, stored, made.bulk_path)
+    bulk = await run_sync(actions.find_bulk, call.work, stored, made.bulk_path)
     return whole_or_range(call.request, _pieces(call, stored, bulk, made.length), made.media_type, key, _A_DAY)
 
 
@@ -57,12 +56,12 @@ def _render(call: Call, stored: StoredInstance, options: dict[str, object]) -> k
         actions.header(work, stored),
         read_frame,
         stored.transfer_syntax_uid,
-        lambda uri: read_bulk(work, stored, uri),
+        lambda uri: actions.read_bulk(work, stored, uri),
         **options,  # type: ignore[arg-type]
     )
 
 
-def _pieces(call: Call, stored: StoredInstance, bulk: Bulk, length: int | None) -> list[Piece]:
+def _pieces(call: Call, stored: StoredInstance, bulk: actions.Bulk, length: int | None) -> list[Piece]:
     """The bulk value as pieces, up to `length` where that is known (without the padding to an even length)."""
     if bulk.inflated is not None:
         return [bulk.inflated[:length]]

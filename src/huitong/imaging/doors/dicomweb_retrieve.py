@@ -11,7 +11,6 @@ from starlette.responses import Response
 from huitong.access.work import Work
 from huitong.base.errors import CannotRender, NotAcceptable
 from huitong.imaging import actions
-from huitong.imaging.bulk import find_bulk
 from huitong.imaging.doors.answers import (
     IMMUTABLE,
     REVALIDATED,
@@ -149,7 +148,7 @@ async def retrieve_bulk(call: Call) -> Response:
     """A bulk value (PS3.18 10.4.1.1.5), in one part."""
     stored = call.stored()
     path = call.parts["bulk"]
-    bulk = await run_sync(find_bulk, call.work, stored, path)
+    bulk = await run_sync(actions.find_bulk, call.work, stored, path)
     part = actions.open_slice(call.work, stored)
     pieces: list[Piece] = [Span(part, offset, length) for offset, length in bulk.ranges]
     if bulk.inflated is not None:

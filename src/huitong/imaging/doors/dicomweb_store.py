@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, cast
 
 import orjson
 from starlette.requests import ClientDisconnect
@@ -98,21 +97,11 @@ async def _read(call: Call, boundary: bytes | None, receiver: _Receiver) -> None
     reader.finish()
 
 
-class _Intake(Protocol):
-    """What `actions.new_intake` gives."""
-
-    size: int
-
-    def write(self, chunk: memoryview, /) -> None: ...
-    def view(self) -> memoryview: ...
-    def abandon(self) -> None: ...
-
-
 @dataclass(slots=True)
 class _Part:
     """A part of the request: its bytes so far, then what became of it."""
 
-    intake: _Intake | None
+    intake: actions.Intake | None
     outcome: Kept | Exception | None = None
     #: Its first bytes, until it has an outcome: a view keeps the whole chunk that it looks into.
     beginning: list[memoryview] = field(default_factory=list)
@@ -183,7 +172,7 @@ class _Receiver:
         try:
             if self._study_uid is not None:
                 await asyncio.to_thread(_check_study, intake, self._study_uid)
-            part.ended(await actions.keep_instance(self._work, cast("Any", intake)))
+            part.ended(await actions.keep_instance(self._work, intake))
         except HuitongError as error:
             part.ended(error)
         except Exception as error:
@@ -212,7 +201,7 @@ class _Receiver:
             await asyncio.wait(self._keeping)
 
 
-def _check_study(intake: _Intake, study_uid: str) -> None:
+def _check_study(intake: actions.Intake, study_uid: str) -> None:
     """Raises IdentityMismatch where the instance is not of the study that the path names, NotDicom where it is none.
 
     The intake is given up then.

@@ -83,17 +83,19 @@ def transcode_to_explicit_le(part10: bytes) -> bytes:
         return part10
     if syntax not in DECODERS:
         raise CannotRender(f"no decoder for transfer syntax {syntax}")
-    if "PixelData" in dataset and syntax not in NATIVE:
-        _decompress(dataset, syntax)
     out = io.BytesIO()
     try:
+        if "PixelData" in dataset and syntax not in NATIVE:
+            _decompress(dataset, syntax)
         if syntax == EXPLICIT_BIG_ENDIAN:
             _swap_words(dataset)
         _complete_meta(dataset)
         if any(dataset.get_item(tag).VR is None for tag in tuple(dataset.keys())):
             list(dataset.iterall())  # implicit VR, whatever the meta information says: gives every element its VR
         pydicom.dcmwrite(out, dataset, implicit_vr=False, little_endian=True, force_encoding=True)
-    except Exception as error:
+    except CannotRender:
+        raise
+    except Exception as error:  # an element that pydicom cannot read shows only when it is touched
         raise CannotRender(f"the object cannot be written: {error}") from error
     return out.getvalue()
 
