@@ -94,10 +94,14 @@ def main(
     chosen = (_QUICK if quick else {}) | {name: value for name, value in sizes.items() if value is not None}
     options = Options(folder=folder.resolve(), targets=targets, only=only, keep=keep, **chosen)  # type: ignore[arg-type]
     options.folder.mkdir(parents=True, exist_ok=True)
-    results = Run(options, say).run()
+    run = Run(options, say)
+    results = run.results
     results.about["command"] = shlex.join(["python", "-m", "bench", *sys.argv[1:]])
     file = out or options.folder / "results.json"
-    file.write_text(results.as_json(), "utf-8")
+    try:
+        run.run()
+    finally:  # what was measured before something failed is not lost
+        file.write_text(results.as_json(), "utf-8")
     click.echo(render(results))
     say(f"results: {file}")
     if any(row.faults or row.right != row.checked for row in results.rows if row.target == "huitong"):

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from bench.http_client import Answer, Http, request
 from bench.measure import Client, Seen
@@ -20,9 +20,10 @@ class Case:
     path: str
     accept: str
     judge: Callable[[Answer], str]
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     def request(self, target: Target) -> bytes:
-        return request("GET", target.http, target.dicomweb + self.path, {"Accept": self.accept})
+        return request("GET", target.http, target.dicomweb + self.path, {"Accept": self.accept, **self.headers})
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,13 +40,14 @@ _SURNAMES = [
     ("Huang", "黄"), ("Zhou", "周"), ("Wu", "吴"), ("Xu", "徐"), ("Sun", "孙"), ("Guo", "郭"), ("Gao", "高"),
     ("Lin", "林"), ("He", "何"), ("Ma", "马"), ("Luo", "罗"), ("Liang", "梁"), ("Ouyang", "欧阳"), ("Zhuge", "诸葛"),
 ]  # fmt: skip
-#: None begins or ends a surname: a search by pinyin in either order finds by these what their substring says, no more.
+#: Of one reading each, and none begins or ends a surname: a search by pinyin, in either order of the names, finds by
+#: two of these what has them as substring, and no more.
 _SYLLABLES = [
-    ("wei", "伟"), ("fang", "芳"), ("na", "娜"), ("min", "敏"), ("jing", "静"), ("qiang", "强"), ("lei", "磊"),
-    ("jun", "军"), ("yong", "勇"), ("hong", "红"), ("jie", "杰"), ("juan", "娟"), ("tao", "涛"), ("ming", "明"),
-    ("chao", "超"), ("xia", "霞"), ("ping", "平"), ("gang", "刚"), ("xiao", "晓"), ("dong", "东"), ("jian", "建"),
-    ("bo", "波"), ("xiu", "秀"), ("ying", "英"), ("zi", "子"), ("xuan", "轩"), ("hao", "浩"), ("ran", "然"),
-    ("bin", "斌"), ("hui", "慧"), ("lan", "兰"), ("feng", "峰"), ("yu", "玉"), ("mei", "梅"), ("ting", "婷"),
+    ("wei", "伟"), ("fang", "芳"), ("fei", "飞"), ("min", "敏"), ("jing", "静"), ("kai", "凯"), ("lei", "磊"),
+    ("jun", "军"), ("yong", "勇"), ("han", "涵"), ("jie", "杰"), ("juan", "娟"), ("tao", "涛"), ("shi", "诗"),
+    ("rui", "瑞"), ("qin", "琴"), ("yue", "悦"), ("gang", "刚"), ("xiao", "晓"), ("dong", "东"), ("jian", "建"),
+    ("xue", "雪"), ("xiu", "秀"), ("peng", "鹏"), ("zi", "子"), ("xuan", "轩"), ("kun", "坤"), ("ran", "然"),
+    ("bin", "斌"), ("hui", "慧"), ("lan", "兰"), ("feng", "峰"), ("dan", "丹"), ("mei", "梅"), ("ting", "婷"),
 ]  # fmt: skip
 
 

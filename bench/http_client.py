@@ -76,7 +76,7 @@ class Http:
         elif status in (204, 304):
             size = 0
         else:
-            raise ConnectionError("an answer without a length")
+            size = self._rest(kept)
         if headers.get("connection", "").lower() == "close":
             self.close()
         return Answer(status, size, headers, b"".join(kept or ()))
@@ -120,6 +120,14 @@ class Http:
             self._start += count
             left -= count
         return size
+
+    def _rest(self, kept: list[bytes] | None) -> int:
+        """Until the server closes: how Orthanc ends a multipart answer."""
+        total = 0
+        while self._start < self._end or self._receive():
+            total += self._take(self._end - self._start, kept)
+        self.close()
+        return total
 
     def _receive(self) -> int:
         """More bytes behind those that are left; 0 at the end."""

@@ -21,7 +21,9 @@ from bench.scenarios import GROUPS
 from bench.targets import Huitong, running
 
 _RATE_HZ = 500
-_SHOWN = 25
+_SHOWN = 15
+#: Innermost frames of threads that have nothing to do, though py-spy does not always see it.
+_WAITING = ("_worker (concurrent/futures/", "EpollSelector.select (", "wait (threading.py")
 _FRAME = re.compile(r"(?P<function>.+) \((?P<file>[^()]+?)(?::\d+)?\)$")
 
 #: A sampled stack, outermost frame first, and how often it was seen.
@@ -112,9 +114,10 @@ class _Sampler:
 
 
 def read_stacks(lines: Iterable[str]) -> list[Stack]:
-    """Collapsed stacks: frames from the outermost, joined by semicolons, and a count."""
+    """Collapsed stacks: frames from the outermost, joined by semicolons, and a count. Waiting is left out."""
     found = (line.rpartition(" ") for line in lines if line)
-    return [(frames.split(";"), int(count)) for frames, _, count in found]
+    stacks = [(frames.split(";"), int(count)) for frames, _, count in found]
+    return [stack for stack in stacks if not stack[0][-1].startswith(_WAITING)]
 
 
 def place_of(frames: list[str]) -> tuple[str, str]:
@@ -128,17 +131,19 @@ def place_of(frames: list[str]) -> tuple[str, str]:
 
 
 def render(title: str, rows: list[Row], stacks: list[Stack]) -> str:
-    """Shares by room, and the places with most."""
+    """Shares by room, and the places and lines with most."""
     total = sum(count for _, count in stacks) or 1
     rooms: Counter[str] = Counter()
     places: Counter[tuple[str, str]] = Counter()
+    innermost: Counter[str] = Counter()
     for frames, count in stacks:
         module, function = place_of(frames)
         rooms[module.partition("/")[0]] += count
         places[module, function] += count
+        innermost[frames[-1]] += count
     row = rows[0]
     lines = [
-        f"{title}: {row.per_s:.0f}/s, {row.cpu_ms_per_item:.3f} ms of CPU each while sampled; {total} samples.",
+        f"{title}: {row.per_s:.0f}/s, {row.cpu_ms_per_item:.3f} ms of CPU each while sampled; {total} samples of work.",
         "",
         "| room | share |",
         "| --- | ---: |",
@@ -147,5 +152,9 @@ def render(title: str, rows: list[Row], stacks: list[Stack]) -> str:
         "| module | function, with what it calls outside | share |",
         "| --- | --- | ---: |",
         *(f"| {m} | `{f}` | {count / total:.1%} |" for (m, f), count in places.most_common(_SHOWN)),
+        "",
+        "| innermost frame | share |",
+        "| --- | ---: |",
+        *(f"| `{frame}` | {count / total:.1%} |" for frame, count in innermost.most_common(_SHOWN)),
     ]
     return "\n".join(lines) + "\n"

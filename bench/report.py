@@ -81,8 +81,7 @@ def _table(
     pair = names[:2] if len(names) > 1 else []
     heads = ["work", *(titles[name] for name in names)]
     heads += ["times faster"] if pair else []
-    heads += [f"CPU ms each: {titles[name]}" for name in names] + (["times less CPU"] if pair else [])
-    heads += [f"peak RSS MB: {titles[name]}" for name in names]
+    heads += ["CPU ms each"] + (["times less CPU"] if pair else []) + ["peak RSS MB"]
     yield "| " + " | ".join(heads) + " |"
     yield "| --- |" + " ---: |" * (len(heads) - 1)
     for one, rows in measured:
@@ -97,12 +96,10 @@ def _cells(
         yield _speed(rows[name], one.unit) if name in rows else ""
     if pair:
         yield _ratio(rows, pair, one.unit, more_is_better=one.unit != "p50_ms")
-    for name in names:
-        yield _cpu(rows[name]) if name in rows else ""
+    yield " / ".join(_cpu(rows[name]) for name in names if name in rows)
     if pair:
         yield _ratio(rows, pair, "cpu", more_is_better=False)
-    for name in names:
-        yield f"{rows[name]['peak_rss_mb']:.0f}" if name in rows else ""
+    yield " / ".join(f"{rows[name]['peak_rss_mb']:.0f}" for name in names if name in rows)
 
 
 def is_right(row: Mapping[str, Any]) -> bool:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from PIL import Image
 
@@ -95,6 +96,19 @@ def metadata_cases(series: Sequence[Sequence[Instance]]) -> list[Case]:
     ]
 
 
+def gzip_metadata_cases(series: Sequence[Sequence[Instance]]) -> list[Case]:
+    """As browsers ask; who has no compressed answer ready may send a plain one."""
+
+    def unpacked(case: Case, answer: Answer) -> str:
+        packed = answer.headers.get("content-encoding") == "gzip"
+        return case.judge(replace(answer, body=gzip.decompress(answer.body)) if packed else answer)
+
+    return [
+        replace(case, headers={"Accept-Encoding": "gzip"}, judge=lambda a, case=case: unpacked(case, a))  # type: ignore[misc]
+        for case in metadata_cases(series)
+    ]
+
+
 def rendered_cases(series: Sequence[Sequence[Instance]]) -> list[Case]:
     def judge(answer: Answer) -> str:
         with Image.open(io.BytesIO(answer.body)) as image:
@@ -116,6 +130,7 @@ SCENARIOS = [
     Retrieve("series", "WADO-RS series of 100, 8 clients", 8, series_cases, "bytes_per_s", whole_series=True),
     Retrieve("metadata", "metadata of a series of 100, 1 client", 1, metadata_cases, "p50_ms"),
     Retrieve("metadata", "metadata of a series of 100, 8 clients", 8, metadata_cases),
+    Retrieve("metadata-gzip", "the same, compressed as browsers ask, 1 client", 1, gzip_metadata_cases, "p50_ms"),
     Retrieve("rendered", "rendered slice (JPEG), 1 client", 1, rendered_cases),
     Retrieve("rendered", "rendered slice (JPEG), 8 clients", 8, rendered_cases),
 ]

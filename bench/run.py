@@ -10,7 +10,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from bench import ingest, procs, retrieve, search
@@ -23,9 +23,10 @@ from bench.targets import SETTLE_S, TARGETS, Nginx, Target, dcmtk_version, runni
 
 #: Numbers of the studies of different groups lie apart.
 _RETRIEVE_FIRST = 1_000_000
+_WARM_UP_FIRST = 2_000_000
 _INDEX_SENDERS = 4
 #: Changed whenever the corpus for searches changes, so that no filled folder of another corpus is used.
-_INDEX_VERSION = 2
+_INDEX_VERSION = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +79,15 @@ class Run:
         self.corpus = Corpus(options.base_slices)
         self.results = Results()
 
-    def run(self) -> Results:
+    def run(self) -> None:
+        """Fills `results`."""
         kinds = self._kinds()
-        self.results.about = self._about(kinds)
+        self.results.about |= self._about(kinds)
         if procs.filesystem(self.options.folder) == "tmpfs":
             self.say("the folder is on tmpfs, where nothing is durable: figures of sending will be far too good")
         self._ingest(self._chosen(kinds, "ingest"))
         self._retrieve(self._chosen(kinds, "retrieve"))
         self._search(self._chosen(kinds, "search"))
-        return self.results
 
     def _kinds(self) -> list[type[Target]]:
         kinds = []
@@ -137,6 +138,8 @@ class Run:
         self._clear(targets)
         first = 0
         with running(targets):
+            for target in targets:
+                warm_up(target, self.corpus)
             for round_number in range(self.options.rounds):
                 for scenario in wanted:
                     if scenario.needs and not shutil.which(scenario.needs):
@@ -178,6 +181,9 @@ class Run:
 
     def _judge(self, target: Target, targets: Sequence[Target], cases: Sequence[Case]) -> Judged:
         """The first target's answers become the files of nginx, which is therefore judged after it."""
+        if isinstance(target, Nginx):
+            files = [(case, target.file_for(target.dicomweb + case.path)) for case in cases]
+            return judge(target, [replace(case, judge=_same_as(file)) for case, file in files])
         limit = next((one for one in targets if isinstance(one, Nginx)), None)
         if limit is None or target is not targets[0]:
             return judge(target, cases)
@@ -264,6 +270,10 @@ class Run:
             shutil.rmtree(target.folder, ignore_errors=True)
 
 
+def _same_as(file: Path) -> Callable[[Answer], str]:
+    return lambda answer: "" if answer.body == file.read_bytes() else "not the file"
+
+
 def send(target: Target, scenario: ingest.Ingest, instances: Sequence[Instance], round_number: int = 0) -> Row:
     """Measure one sending, what it leaves for later, and whether all is there."""
     target.wait_until_quiet(0.1)
@@ -274,6 +284,13 @@ def send(target: Target, scenario: ingest.Ingest, instances: Sequence[Instance],
     row.checked, row.right, wrong = ingest.check(target, instances)
     row.notes += wrong[:3]
     return row
+
+
+def warm_up(target: Target, corpus: Corpus) -> None:
+    """Use both doors once, so that nothing is loaded for the first time while measured."""
+    for number, sender in enumerate((ingest.by_association(1), ingest.by_stow(1, 1))):
+        instances = corpus.series(_WARM_UP_FIRST + number, 20)
+        measure("warm-up", target.name, target.pid, 1, sender(target, instances))
 
 
 def load(target: Target, instances: Sequence[Instance]) -> Row:

@@ -1,0 +1,116 @@
+"""The report says what was measured, and leaves alone what others wrote around it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from bench.__main__ import DOCUMENT, main
+from bench.measure import Row
+from bench.profiling import place_of, read_stacks
+from bench.profiling import render as render_profile
+from bench.report import BEGIN, END, place, render
+from bench.run import Options, Results
+from bench.scenarios import GROUPS, NAMES
+from click.testing import CliRunner
+
+ROW = Row("cstore", "huitong", 4, 0, 100, 0.5, 800.0, 4e8, 4.0, 9.0, 1.5, 0.5, 0.2, 0.01, 120.0, 0, [], 4, 4)
+SLOWER = replace(ROW, target="orthanc", per_s=200.0, cpu_ms_per_item=5.75, later_cpu_ms_per_item=0.25, peak_rss_mb=90.0)
+PAGE = replace(ROW, scenario="qido-deep-page", clients=1, p50_ms=2.0, later_cpu_ms_per_item=0.0)
+WRONG = replace(PAGE, target="orthanc", p50_ms=1.0, right=0, checked=5, notes=["GET /x: 0 studies"])
+
+
+def _results(*rows: Row) -> Results:
+    about = {
+        "date": "2026-03-17", "cpu": "2 cores (X)", "memory": "24 GiB", "kernel": "Linux 6", "filesystem": "ext4",
+        "versions": {"huitong": "Huitong 0.1", "orthanc": "Orthanc 1.10.1"}, "command": "python -m bench --rounds 1",
+        "titles": {"huitong": "Huitong", "orthanc": "Orthanc"},
+        "options": {"rounds": 1, "instances": 400, "seconds": 3.0, "studies": 50000},
+    }  # fmt: skip
+    return Results(
+        about, list(rows), {"huitong": {"seconds": 60, "per_s": 833, "cpu_ms_per_item": 1, "disk_bytes": 1e8}}
+    )
+
+
+def test_a_row_has_speeds_ratios_cpu_and_memory() -> None:
+    text = render(_results(ROW, SLOWER))
+    line = "| C-STORE, 4 associations | 800/s | 200/s | **4.00** | 1.50 + 0.50 / 5.75 + 0.25 | **3.00** | 120 / 90 |"
+    assert line in text.splitlines()
+    assert "### Searching" not in text
+    for said in ("2026-03-17", "2 cores (X)", "Orthanc 1.10.1", "python -m bench --rounds 1"):
+        assert said in text
+
+
+def test_a_wrong_answer_is_said_and_has_no_ratio() -> None:
+    text = render(_results(PAGE, WRONG))
+    row = next(line for line in text.splitlines() if "nine tenths" in line)
+    assert "| 2.00 ms | wrong: 0 of 5 answers right (1.00 ms) |  |" in row
+    assert "**" not in row
+    assert "* Orthanc, GET /x: 0 studies" in text
+    assert "### Searching, 50,000 studies" in text
+
+
+def test_unsteady_rounds_are_marked() -> None:
+    text = render(_results(ROW, replace(ROW, round=1, per_s=1600.0)))
+    assert "1,200/s ~" in text
+
+
+def test_results_survive_their_file(tmp_path: Path) -> None:
+    file = tmp_path / "results.json"
+    file.write_text(_results(ROW, WRONG).as_json(), "utf-8")
+    assert Results.read(file) == _results(ROW, WRONG)
+
+
+def test_what_stands_around_the_markers_stays() -> None:
+    document = f"# Title\n\nbefore\n\n{BEGIN}\nold\n{END}\n\nafter\n"
+    once = place(document, "new\n")
+    assert once == f"# Title\n\nbefore\n\n{BEGIN}\n\nnew\n\n{END}\n\nafter\n"
+    assert place(once, "new") == once
+
+
+@pytest.mark.parametrize("document", ["none", BEGIN, END, f"{END} {BEGIN}"])
+def test_a_document_without_its_markers_is_refused(document: str) -> None:
+    with pytest.raises(ValueError, match="needs the lines"):
+        place(document, "new")
+
+
+def test_the_document_of_this_project_has_its_markers() -> None:
+    assert "new table" in place(DOCUMENT.read_text("utf-8"), "new table")
+
+
+def test_scenarios_are_told_apart_by_name_and_clients() -> None:
+    keys = [(one.name, one.clients) for group in GROUPS.values() for one in group]
+    titles = [one.title for group in GROUPS.values() for one in group]
+    assert len(keys) == len(set(keys)) == len(set(titles))
+
+
+def test_only_takes_groups_names_and_their_beginnings(tmp_path: Path) -> None:
+    options = Options(tmp_path, only=("search", "cstore-small"))
+    chosen = {one.name for group, scenarios in GROUPS.items() for one in scenarios if options.wants(group, one.name)}
+    assert chosen == {"cstore-small"} | {one.name for one in GROUPS["search"]}
+    assert all(Options(tmp_path).wants("ingest", name) for name in NAMES)
+
+
+@pytest.mark.parametrize("flags", [("--only", "nonsense"), ("--targets", "huitong,pacs"), ("--rounds", "0")])
+def test_flags_that_name_nothing_are_refused(flags: tuple[str, str], tmp_path: Path) -> None:
+    answer = CliRunner().invoke(main, [*flags, "--dir", str(tmp_path)])
+    assert answer.exit_code == 2
+    assert flags[1].split(",")[-1] in answer.output
+
+
+STACKS = """
+run (threading.py:9);prepare (huitong/imaging/preparing.py:69);sha256 (hashlib.py:1) 30
+run (threading.py:9);write_all (huitong/store/files.py:49) 60
+run (threading.py:9);_worker (concurrent/futures/thread.py:81) 500
+run (threading.py:9);read (asyncio/streams.py:3) 10
+"""
+
+
+def test_a_profile_counts_work_by_room_and_leaves_waiting_out() -> None:
+    stacks = read_stacks(STACKS.splitlines())
+    assert place_of(stacks[0][0]) == ("imaging/preparing", "prepare")
+    text = render_profile("C-STORE", [ROW], stacks)
+    for line in ("| store | 60% |", "| imaging | 30% |", "| other | 10% |", "| store/files | `write_all` | 60.0% |"):
+        assert line in text
+    assert "_worker" not in text
