@@ -73,9 +73,12 @@ ENCODERS: dict[str, Callable[[Any], bytes]] = {
 }
 
 
-def ct_as(transfer_syntax: str) -> Sent:
-    """The bundled CT in another transfer syntax."""
+def ct_as(transfer_syntax: str, **attributes: str) -> Sent:
+    """The bundled CT in another transfer syntax, and with other attributes by their keywords."""
     ds = bundled("CT_small.dcm")
+    ds.SpecificCharacterSet = "ISO_IR 192"
+    for keyword, value in attributes.items():
+        setattr(ds, keyword, value)
     frame = ds.pixel_array.astype(np.uint16)  # it is signed, but has no value below zero
     ds.PixelRepresentation = 0
     ds.PixelData = frame.tobytes()

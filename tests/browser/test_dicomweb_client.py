@@ -9,7 +9,7 @@ from playwright.sync_api import Page
 from pydicom.uid import ExplicitVRLittleEndian
 from tests.browser import images
 from tests.browser.conftest import NODE_MODULES
-from tests.browser.serving import Server
+from tests.serving import Server
 
 pytestmark = pytest.mark.peer
 

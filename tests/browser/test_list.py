@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 from tests.browser.conftest import NODE_MODULES
 from tests.browser.images import bundled, written
-from tests.browser.serving import Server, serving
+from tests.serving import Server, serving
 from tests.objects import part10
 
 from huitong.web.search import PAGE_ROWS

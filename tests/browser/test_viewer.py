@@ -13,7 +13,7 @@ from playwright.sync_api import Page, expect
 from pydicom.uid import ExplicitVRLittleEndian, HTJ2KLosslessRPCL, JPEG2000Lossless, JPEGLSLossless
 from tests.browser import images
 from tests.browser.images import Sent, likeness, shot_grey
-from tests.browser.serving import Server
+from tests.serving import Server
 from tests.shared_files import shared
 
 pytestmark = pytest.mark.usefixtures("ohif")
@@ -61,6 +61,14 @@ def test_the_picture_on_the_screen_is_the_one_that_was_stored(
     tab.screenshot(path=pictures / f"viewer-{request.node.callspec.id.replace(' ', '-')}.png")
     assert found >= ALIKE
     assert tab.evaluate("crossOriginIsolated") is True
+
+
+def test_a_name_is_shown_in_hanzi_where_there_are_any(server: Server, tab: Page) -> None:
+    sent = images.ct_as(ExplicitVRLittleEndian, PatientName="Ouyang^Na=欧阳^娜")
+    server.stow(sent.data)
+    opened(tab, sent)
+    tab.get_by_text("欧阳娜").first.wait_for()
+    assert tab.get_by_text("Ouyang").count() == 0
 
 
 def test_a_cine_loop_can_be_scrolled(server: Server, tab: Page) -> None:

@@ -44,10 +44,27 @@
     },
   };
 
+  // OHIF shows the alphabetic group of a name alone (PS3.5 6.2.1); where there are hanzi, readers want those.
+  const namesInHanzi = {
+    id: 'huitong.names-in-hanzi',
+    preRegistration: ({ servicesManager }) => {
+      const { displaySetService } = servicesManager.services;
+      const whole = name => (Array.isArray(name) ? name[0] : name);
+      displaySetService.subscribe(displaySetService.EVENTS.DISPLAY_SETS_ADDED, ({ displaySetsAdded }) => {
+        for (const instance of displaySetsAdded.flatMap(set => set.instances ?? [set.instance])) {
+          const hanzi = whole(instance?.PatientName)?.Ideographic;
+          if (hanzi) {
+            instance.PatientName = { Alphabetic: hanzi.replaceAll('^', ''), Ideographic: hanzi };
+          }
+        }
+      });
+    },
+  };
+
   window.config = {
     name: 'huitong',
     routerBasename: '/',
-    extensions: [wholeVoiFunction],
+    extensions: [wholeVoiFunction, namesInHanzi],
     modes: [],
     customizationService: {},
     showStudyList: false, // the list is ours
