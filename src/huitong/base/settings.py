@@ -99,9 +99,6 @@ class Settings:
     commit_batch: int = _row(
         64, kinds.COUNT, "objects",
         "Most objects that are made durable and acknowledged together.", minimum=1)
-    commit_wait_ms: float = _row(
-        0.0, kinds.NUMBER, "ms",
-        "Longest wait for more objects to join a group; 0 takes what is there, without waiting.")
     keep_free_bytes: int = _row(
         256 << 20, kinds.SIZE, "bytes",
         "New objects are refused while the data volume has less free space than this.")
