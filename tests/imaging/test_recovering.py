@@ -81,16 +81,58 @@ def test_records_that_were_synced_but_not_indexed_are_taken_up(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("torn", [1, 100, 300, 700])
-def test_a_torn_record_is_cut_off_and_what_was_acknowledged_stays(tmp_path: Path, torn: int) -> None:
+def test_a_torn_record_is_left_alone_and_what_was_acknowledged_stays(tmp_path: Path, torn: int) -> None:
     with archive_in(tmp_path) as archive:
         archive.keep_now(part10(), part10())
     (pack,) = tmp_path.glob("packs/*/*.pack")
     whole = pack.read_bytes()
     pack.write_bytes(whole + whole[: torn - 1] + b"\0")
+    for _ in range(2):
+        with archive_in(tmp_path) as archive:
+            assert len(archive.rows()) == 2
+            assert actions.verify(archive.store).clean
+    assert pack.read_bytes().startswith(whole)
+
+
+def test_pages_that_reached_the_disk_out_of_order_are_no_fault(tmp_path: Path) -> None:
+    """The first record of a group that was never acknowledged is lost, a later one whole: verify stays clean."""
+    with archive_in(tmp_path) as archive:
+        archive.keep_now(part10(), part10(), part10())
+        with archive.store.database.write() as tx:
+            first = tx.execute(text("SELECT record_at FROM instance WHERE pk = 2")).scalar_one()
+            for table in ("instance", "series", "study"):
+                tx.execute(text(f"DELETE FROM {table} WHERE pk > 1"))
+            tx.execute(text("UPDATE pack SET indexed_bytes = :end"), {"end": first})
+    (pack,) = tmp_path.glob("packs/*/*.pack")
+    data = bytearray(pack.read_bytes())
+    data[first : first + 200] = bytes(200)
+    pack.write_bytes(data)
     with archive_in(tmp_path) as archive:
         assert len(archive.rows()) == 2
-        assert pack.read_bytes() == whole
         assert actions.verify(archive.store).clean
+
+
+@pytest.mark.parametrize("harmed", ["object", "kept header"])
+@pytest.mark.parametrize("spool_bytes", [1 << 20, 500], ids=["in a pack", "as a pack"])
+def test_damage_destroys_nothing_more(tmp_path: Path, harmed: str, spool_bytes: int) -> None:
+    with archive_in(tmp_path, spool_bytes=spool_bytes) as archive:
+        archive.keep_now(part10())
+        (kept,) = archive.keep_now(part10())
+    pack = max(tmp_path.glob("packs/*/*.pack"))
+    data = bytearray(pack.read_bytes())
+    data[data.rindex(b"P0001") if harmed == "object" else -12] ^= 1
+    pack.write_bytes(data)
+    with archive_in(tmp_path, alone=True) as archive:
+        done = actions.reindex(archive.store)
+        assert pack.read_bytes() == bytes(data)
+        if harmed == "object":
+            assert (done.indexed, len(done.problems)) == (1, 1)
+        else:  # the object itself is whole: its header is read again
+            assert (done.indexed, done.problems) == (2, [])
+            assert isinstance(kept, Kept)
+            stored = actions.locate(archive.reader, kept.study_uid, kept.series_uid, kept.sop_instance_uid)
+            assert actions.header(archive.reader, stored)["00100020"]["Value"] == ["P0001"]
+            assert actions.verify(archive.store).clean
 
 
 def test_recovering_twice_changes_nothing(tmp_path: Path) -> None:

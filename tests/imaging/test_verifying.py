@@ -24,6 +24,20 @@ def test_a_sound_archive_is_clean_also_while_it_is_written(tmp_path: Path) -> No
         assert told[-1] == (report.bytes, report.bytes)
 
 
+def test_what_arrives_while_verify_reads_is_left_to_the_next_time(tmp_path: Path) -> None:
+    with archive_in(tmp_path, spool_bytes=4096) as archive:
+        archive.keep_now(part10())
+        arriving = iter([part10(), part10(PixelData=bytes(20_000), Rows=100, Columns=100)])
+
+        def more(_done: int, _total: int) -> None:
+            if (data := next(arriving, None)) is not None:
+                archive.keep_now(data)
+
+        more(0, 0)
+        report = actions.verify(archive.store, more)
+        assert report.clean, report.problems
+
+
 def flip(offset: int) -> Callable[[TestArchive, Path], None]:
     def harm(_archive: TestArchive, pack: Path) -> None:
         data = bytearray(pack.read_bytes())
@@ -52,7 +66,7 @@ def remove(_archive: TestArchive, pack: Path) -> None:
 @pytest.mark.parametrize(
     ("harm", "kind"),
     [
-        pytest.param(flip(3), "damaged", id="magic"),
+        pytest.param(flip(3), "damaged", id="magic of the first"),
         pytest.param(flip(40), "damaged", id="record head"),
         pytest.param(flip(135), "damaged", id="envelope"),
         pytest.param(flip(500), "damaged", id="file meta"),

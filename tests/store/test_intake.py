@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -68,3 +69,21 @@ def test_sweeping_removes_what_dead_processes_left_and_nothing_else(tmp_path: Pa
     assert intakes.sweep() == 1
     assert bytes(alive.view()) == bytes(2000)
     alive.abandon()
+
+
+def test_an_upload_is_refused_when_the_volume_fills_while_it_comes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The volume is made to say so; every byte is really written."""
+    intake = intakes_in(tmp_path, max_bytes=1 << 30, keep_free_bytes=1 << 20).new()
+    chunk = bytes(1 << 20)
+    room = (40 << 20) + (1 << 20)
+    monkeypatch.setattr(
+        os, "statvfs", lambda _folder: os.statvfs_result((1, 1, 0, 0, max(room - intake.size, 0), 0, 0, 0, 0, 255))
+    )
+    with pytest.raises(StoreFull):
+        for _ in range(100):
+            intake.write(chunk)
+    assert 16 << 20 < intake.size <= (40 + 16) << 20
+    intake.abandon()
+    assert list(tmp_path.iterdir()) == []

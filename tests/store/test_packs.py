@@ -5,13 +5,14 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import threading
 from pathlib import Path
 
 import pytest
 
-from huitong.base.errors import StoreDamaged, StoreFull
+from huitong.base.errors import StoreDamaged, StoreFull, StoreUnavailable
 from huitong.store import packs as packs_module
-from huitong.store.blobs import NewRecord
+from huitong.store.blobs import NewRecord, Placed
 from huitong.store.intake import Intakes
 from huitong.store.packs import Packs
 
@@ -78,14 +79,24 @@ def test_a_stretch_that_is_no_record_is_passed_over(packs: Packs, intakes: Intak
     assert walked[2].offset == placed[2].offset
 
 
-def test_a_torn_end_is_no_record(packs: Packs, intakes: Intakes) -> None:
-    placed = packs.append([new(intakes, b"x" * 3000), new(intakes, b"y" * 3000)])
+def test_a_torn_end_is_no_record_nor_is_anything_inside_it(packs: Packs, intakes: Intakes) -> None:
+    """A sender who puts the image of a record into pixel data gets it indexed neither whole nor torn."""
+    forged = packs.append([new(intakes, b"forged" * 100)])[0]
+    packs.give_up()
+    image = (packs.folder / forged.blob).read_bytes()
+    placed = packs.append([new(intakes, b"x" * 3000), new(intakes, bytes(8 - 4) + image + b"y" * 3000)])
     packs.close()
-    packs.cut(placed[0].blob, placed[1].end - 100)
+    path = packs.folder / placed[0].blob
+    assert [w.head is not None for w in packs.walk(placed[0].blob)] == [True, True]
+    os.truncate(path, placed[1].end - 100)
     assert [w.head is not None for w in packs.walk(placed[0].blob)] == [True, False]
+    with path.open("r+b") as f:  # the head itself lost: reading goes on inside the payload
+        f.seek(placed[1].offset)
+        f.write(b"\0" * 64)
+    assert all(w.head is None for w in packs.walk(placed[0].blob, placed[1].offset))
 
 
-def test_a_disk_that_fills_in_the_middle_leaves_nothing_behind(
+def test_a_disk_that_fills_in_the_middle_keeps_nothing_and_nothing_is_written_behind_it(
     packs: Packs, intakes: Intakes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (before,) = packs.append([new(intakes, b"first")])
@@ -100,8 +111,43 @@ def test_a_disk_that_fills_in_the_middle_leaves_nothing_behind(
             packs.append([new(intakes, b"second" * 100)])
     assert (packs.folder / before.blob).stat().st_size == before.end
     (after,) = packs.append([new(intakes, b"third")])
-    assert after.blob == before.blob
-    assert after.offset == before.end
+    assert after.blob != before.blob
+    assert packs.open(after.blob).read(after.payload_offset, 5) == b"third"
+
+
+def test_a_group_of_large_and_small_is_kept_whole_or_not_at_all(
+    packs: Packs, intakes: Intakes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (before,) = packs.append([new(intakes, b"first")])
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fdatasync", lambda fd: _fail_on(before, packs, fd))
+        with pytest.raises(StoreUnavailable):
+            packs.append([new(intakes, b"small"), new(intakes, os.urandom(20_000))])
+    assert list(packs.names()) == [before.blob]
+    assert (packs.folder / before.blob).stat().st_size == before.end
+
+
+def _fail_on(placed: Placed, packs: Packs, fd: int) -> None:
+    if os.fstat(fd).st_ino == (packs.folder / placed.blob).stat().st_ino:
+        raise OSError(errno.EIO, "Input/output error")
+
+
+def test_readers_do_not_wait_for_a_sync(packs: Packs, intakes: Intakes, monkeypatch: pytest.MonkeyPatch) -> None:
+    (placed,) = packs.append([new(intakes, b"first")])
+    syncing, go_on = threading.Event(), threading.Event()
+
+    def slow(_fd: int) -> None:
+        syncing.set()
+        go_on.wait(20)
+
+    monkeypatch.setattr(os, "fdatasync", slow)
+    writer = threading.Thread(target=packs.append, args=([new(intakes, b"second")],))
+    writer.start()
+    assert syncing.wait(20)
+    assert packs.open(placed.blob).read(placed.payload_offset, 5) == b"first"
+    assert writer.is_alive()
+    go_on.set()
+    writer.join()
 
 
 def test_an_object_that_is_gone_is_said_to_be(packs: Packs, intakes: Intakes) -> None:
@@ -112,8 +158,10 @@ def test_an_object_that_is_gone_is_said_to_be(packs: Packs, intakes: Intakes) ->
         packs.open(placed.blob).read(placed.end - 10, 100)
 
 
-def test_a_pack_of_a_living_writer_is_not_taken_over(packs: Packs, intakes: Intakes) -> None:
+def test_a_pack_of_a_living_writer_is_claimed_by_nobody_and_a_dead_ones_by_one(packs: Packs, intakes: Intakes) -> None:
     (placed,) = packs.append([new(intakes, b"abc")])
-    assert not packs.take_over(placed.blob)
+    with packs.claim(placed.blob) as ours:
+        assert not ours
     packs.close()
-    assert packs.take_over(placed.blob)
+    with packs.claim(placed.blob) as first, packs.claim(placed.blob) as second:
+        assert (first, second) == (True, False)

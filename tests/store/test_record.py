@@ -16,6 +16,7 @@ heads = st.builds(
     head_bytes=st.integers(0, 2**32 - 1),
     head_sha256=st.binary(min_size=32, max_size=32),
     body_sha256=st.binary(min_size=32, max_size=32),
+    pack_id=st.binary(min_size=16, max_size=16),
 )
 fields = st.dictionaries(st.text(max_size=8), st.one_of(st.text(max_size=20), st.integers(-(2**53), 2**53)), max_size=5)
 
@@ -46,6 +47,12 @@ def test_a_cut_head_is_no_head(head: record.Head, envelope: dict[str, object], k
     _, good = packed(head, envelope)
     if kept < len(good):
         assert record.read_head(good[:kept]) is None
+
+
+@given(heads, st.sampled_from([b"[]      ", b"null    ", b"not json"]))
+def test_an_envelope_that_is_no_object_is_no_record(head: record.Head, text: bytes) -> None:
+    sized = record.Head(len(text), *(getattr(head, name) for name in list(record.Head.__slots__)[1:]))
+    assert record.read_head(record.pack_head(sized, text)) is None
 
 
 @given(st.binary(max_size=300))

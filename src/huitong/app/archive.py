@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 
 from huitong.access.actions import Access
+from huitong.base.errors import SettingsError
 from huitong.base.settings import Settings
 from huitong.directory.actions import read_directory
 from huitong.imaging import actions as imaging
@@ -43,11 +44,18 @@ async def open_archive(settings: Settings) -> AsyncIterator[Archive]:
 
 def verify(settings: Settings, progress: Progress) -> imaging.VerifyReport:
     """Every stored byte against its digest, the index against the packs both ways; also while a server runs."""
-    with closing(Store(settings)) as store:
+    with closing(Store(_existing(settings))) as store:
         return imaging.verify(store, progress)
 
 
 def reindex(settings: Settings, progress: Progress) -> imaging.Recovered:
     """The index made again from the packs alone. Raises StoreUnavailable while another process has the folder."""
-    with closing(Store(settings, alone=True)) as store:
+    with closing(Store(_existing(settings), alone=True)) as store:
         return imaging.reindex(store, progress)
+
+
+def _existing(settings: Settings) -> Settings:
+    """Raises SettingsError where no archive is: a mistyped folder must not be made, and then be found in order."""
+    if not (settings.data / "packs").is_dir():
+        raise SettingsError(f"there is no archive in {settings.data}")
+    return settings

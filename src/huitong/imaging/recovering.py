@@ -1,4 +1,4 @@
-"""After a crash or a loss of the index: whole records behind a pack's indexed end are indexed, torn ones cut off.
+"""After a crash or a loss of the index: whole records behind a pack's indexed end are indexed. Nothing is ever cut off.
 
 The same work rebuilds the whole index from the packs alone (`reindex`): in an empty index every record lies behind
 the indexed end. Either may be interrupted at any moment and simply run again.
@@ -6,7 +6,6 @@ the indexed end. Either may be interrupted at any moment and simply run again.
 
 from __future__ import annotations
 
-import hashlib
 import mmap
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -15,12 +14,13 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection, delete, select, text, update
 
 from huitong.base import log as logs
-from huitong.base.errors import SenderFault
+from huitong.base.errors import HuitongError
 from huitong.imaging import records, rules
+from huitong.imaging.faults import TAIL, record_fault
 from huitong.imaging.model import Outcome
 from huitong.imaging.preparing import Prepared, prepare
 from huitong.imaging.tables import INSTANCE, PACK, READY, SERIES, STUDY
-from huitong.store.blobs import Walked
+from huitong.store.blobs import NewRecord, Placed, Walked
 from huitong.store.database import Session
 from huitong.store.store import Store
 
@@ -38,8 +38,9 @@ class Recovered:
     indexed: int = 0
     #: Records whose content the index has already, at another place.
     spare: int = 0
-    cut_bytes: int = 0
-    #: Records that no longer read as the object they were.
+    #: Bytes that are no whole record: torn writes, which nobody was told of, or damage.
+    left_bytes: int = 0
+    #: Whole records that no longer read as the object they were.
     problems: list[str] = field(default_factory=list)
 
     @property
@@ -52,7 +53,7 @@ class Recovered:
         return {
             "objects indexed": self.indexed,
             "kept twice (harmless)": self.spare,
-            "bytes cut off behind torn writes": self.cut_bytes,
+            "bytes of torn writes left alone": self.left_bytes,
             "damaged": len(self.problems),
         }
 
@@ -64,67 +65,86 @@ def recover(store: Store, progress: Progress = lambda _done, _all: None) -> Reco
         known = {r.name: r for r in tx.execute(select(PACK))}
     names = [name for name in store.blobs.names() if name not in known or not known[name].sealed]
     starts = {name: known[name].indexed_bytes if name in known else 0 for name in names}
-    sizes = {name: store.blobs.open(name).size() - starts[name] for name in names}
-    total, read = sum(sizes.values()), 0
+    sizes = {name: store.blobs.open(name).size() for name in names}
+    total, read = sum(sizes[name] - starts[name] for name in names), 0
     with closing(store.database.session()) as session:
         for name in names:
-            if store.blobs.take_over(name):
-                _recover_pack(store, session, name, starts[name], done)
-            read += sizes[name]
+            with store.blobs.claim(name) as ours:
+                if ours:
+                    _recover_pack(store, session, name, starts[name], done)
+            read += sizes[name] - starts[name]
             progress(read, total)
+    if store.layout.reindexing.exists():
+        with store.database.write() as tx:
+            _first_come_first(tx)
+        store.layout.reindexing.unlink(missing_ok=True)
     if done != Recovered():
-        log.warning(
-            "records recovered",
-            indexed=done.indexed,
-            spare=done.spare,
-            cut_bytes=done.cut_bytes,
-            damaged=len(done.problems),
-        )
+        counts = {"indexed": done.indexed, "spare": done.spare, "left_bytes": done.left_bytes}
+        log.warning("records recovered", damaged=len(done.problems), **counts)
     return done
 
 
 def _recover_pack(store: Store, session: Session, name: str, start: int, done: Recovered) -> None:
-    size = store.blobs.open(name).size()
-    good_end = start
-    group: list[tuple[Prepared, Walked]] = []
+    end = start
+    group: list[records.Indexed] = []
     for walked in store.blobs.walk(name, start):
         if walked.head is None:
+            done.left_bytes += walked.end - walked.offset
             continue
-        prepared = _read(store, name, walked, done)
-        if prepared is None:
-            continue
-        good_end = walked.end
-        group.append((prepared, walked))
+        found = _read(store, name, walked, done)
+        end = walked.end
+        if found is not None:
+            group.append(records.Indexed(*found, variant=0))
         if len(group) >= _GROUP:
-            _index(session, name, group, done)
+            _index(session, name, group, end, done)
             group = []
-    _index(session, name, group, done)
-    if good_end < size:
-        store.blobs.cut(name, good_end)
-        done.cut_bytes += size - good_end
+    _index(session, name, group, end, done)
     with session.write():
-        pk = records.pack_pk(session, name)
-        session.run("UPDATE pack SET sealed = 1, indexed_bytes = :end WHERE pk = :pk", {"end": good_end, "pk": pk})
+        session.run("UPDATE pack SET sealed = 1 WHERE pk = :pk", {"pk": records.pack_pk(session, name)})
 
 
-def _read(store: Store, name: str, walked: Walked, done: Recovered) -> Prepared | None:
-    """The record as it was prepared when it came; None if its bytes are not what they were."""
+def _read(store: Store, name: str, walked: Walked, done: Recovered) -> tuple[Prepared, Placed] | None:
+    """The record as it was prepared when it came, and where it lies; None if its bytes are not what they were.
+
+    A record of which only the kept header is damaged is written again: the object itself is whole.
+    """
+    fault = record_fault(store.blobs.open(name), walked)
+    try:
+        if fault is None or fault == TAIL:
+            prepared = _prepared(store, name, walked, with_tail=fault is None)
+            return prepared, (walked.placed(name) if fault is None else _written_again(store, name, walked, prepared))
+    except (HuitongError, KeyError, ValueError) as e:
+        fault = str(e)
+    log.warning("record does not read as an object", pack=name, at=walked.offset, error=fault)
+    done.problems.append(f"damaged: {name}:{walked.offset} {walked.envelope.get('institution', '')}: {fault}")
+    return None
+
+
+def _prepared(store: Store, name: str, walked: Walked, *, with_tail: bool) -> Prepared:
     head, fields = walked.head, walked.envelope
     assert head is not None
     with _mapped(store, name) as view:
         at = walked.offset + head.payload_at
-        payload = view[at : at + head.payload_bytes]
-        tail = bytes(view[at + head.payload_bytes : at + head.payload_bytes + head.tail_bytes])
-        try:
-            if hashlib.sha256(payload[head.head_bytes :]).digest() == head.body_sha256:
-                institution, at_ms = str(fields["institution"]), int(str(fields["at_ms"]))
-                return prepare(payload, None, institution=institution, received_at_ms=at_ms, tail=tail)
-        except (SenderFault, KeyError, ValueError) as e:
-            log.warning("record does not read as an object", pack=name, at=walked.offset, error=str(e))
-        finally:
-            payload.release()
-    done.problems.append(f"damaged: {name}:{walked.offset} {fields.get('institution', '')}")
-    return None
+        tail = bytes(view[at + head.payload_bytes : at + head.payload_bytes + head.tail_bytes]) if with_tail else None
+        with view[at : at + head.payload_bytes] as payload:
+            who, at_ms = str(fields["institution"]), int(str(fields["at_ms"]))
+            return prepare(payload, None, institution=who, received_at_ms=at_ms, tail=tail)
+
+
+def _written_again(store: Store, name: str, walked: Walked, prepared: Prepared) -> Placed:
+    head = walked.head
+    assert head is not None
+    body = store.intakes.new()
+    try:
+        pack = store.blobs.open(name)
+        for at in range(0, head.payload_bytes, 1 << 20):
+            body.write(pack.read(walked.offset + head.payload_at + at, min(1 << 20, head.payload_bytes - at)))
+        again = NewRecord(
+            walked.envelope, b"", body, head.head_bytes, head.head_sha256, head.body_sha256, prepared.tail
+        )
+        return store.blobs.append([again])[0]
+    finally:
+        body.finish()
 
 
 @contextmanager
@@ -134,24 +154,23 @@ def _mapped(store: Store, name: str) -> Iterator[memoryview]:
         yield view
 
 
-def _index(session: Session, name: str, group: list[tuple[Prepared, Walked]], done: Recovered) -> None:
-    if not group:
-        return
+def _index(session: Session, name: str, group: list[records.Indexed], end: int, done: Recovered) -> None:
+    """Index what is new of the group; all of the pack before `end` has then been judged."""
     with session.write():
-        known = records.digests_at(session, [records.place_of(p) for p, _ in group])
+        known = records.digests_at(session, [records.place_of(each.prepared) for each in group])
         new = []
-        for prepared, walked in group:
-            digests = known.setdefault(records.place_of(prepared), {})
-            outcome, variant = rules.outcome(digests, prepared.body_sha256)
+        for each in group:
+            digests = known.setdefault(records.place_of(each.prepared), {})
+            outcome, variant = rules.outcome(digests, each.prepared.body_sha256)
             if outcome is Outcome.ALREADY:
                 done.spare += 1
                 continue
-            digests[prepared.body_sha256] = variant
-            new.append(records.Indexed(prepared, walked.placed(name), variant))
+            digests[each.prepared.body_sha256] = variant
+            new.append(records.Indexed(each.prepared, each.placed, variant))
         if new:
             records.write(session, new, records.Known())
         records.pack_pk(session, name)
-        records.advance_pack(session, name, group[-1][1].end)
+        records.advance_pack(session, name, end)
     done.indexed += len(new)
 
 
@@ -160,14 +179,12 @@ def _index(session: Session, name: str, group: list[tuple[Prepared, Walked]], do
 
 def reindex(store: Store, progress: Progress = lambda _done, _all: None) -> Recovered:
     """The index made again from the packs alone. The store must be claimed alone. The ledger is left as it is."""
+    store.layout.reindexing.touch()  # whoever finishes an interrupted run, `serve` too, then puts it in order
     with store.database.write() as tx:
         for table in (READY, INSTANCE, SERIES, STUDY, PACK):
             tx.execute(delete(table))
         tx.execute(text("INSERT INTO study_grams(study_grams) VALUES ('delete-all')"))
-    done = recover(store, progress)
-    with store.database.write() as tx:
-        _first_come_first(tx)
-    return done
+    return recover(store, progress)
 
 
 def _first_come_first(tx: Connection) -> None:

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from sqlalchemy import Row, select
 
 from huitong.base.errors import StoreDamaged
+from huitong.imaging.faults import record_fault
 from huitong.imaging.tables import INSTANCE, PACK, READY, SERIES, STUDY
 from huitong.store import ledger
-from huitong.store.blobs import Blobs, OpenBlob, Walked
+from huitong.store.blobs import Walked
 from huitong.store.store import Store
 
 #: Told (bytes read, bytes in all).
 Progress = Callable[[int, int], None]
-_STEP = 4 << 20
 _SHOWN = 1000
 
 
@@ -37,6 +36,10 @@ class VerifyReport:
     ledger_breaks: list[int] = field(default_factory=list)
     #: Records whose content is indexed at another place; they take room and harm nothing.
     spare: int = 0
+    #: Whole records that no group was acknowledged with before a crash or a refusal; the next start indexes them.
+    waiting: int = 0
+    #: Bytes of torn writes that nobody was told of.
+    left_bytes: int = 0
     #: Ready-made things that cannot be read; they are made again when asked for.
     stale: int = 0
 
@@ -55,6 +58,8 @@ class VerifyReport:
             "missing from the index": len(self.unindexed),
             "ledger lines altered": len(self.ledger_breaks),
             "kept twice (harmless)": self.spare,
+            "to be indexed at the next start": self.waiting,
+            "bytes of torn writes (harmless)": self.left_bytes,
             "to be made ready again (harmless)": self.stale,
         }
 
@@ -79,29 +84,31 @@ def verify(store: Store, progress: Progress = lambda _done, _all: None) -> Verif
     for pack in packs:
         _verify_pack(store, pack, report)
         progress(report.bytes, total)
-    _unknown_packs(store, {pack.name for pack in packs}, report)
+    _waiting(store, {pack.name: pack.indexed_bytes for pack in packs}, report)
     _verify_ready(store, report)
     return report
 
 
-def _verify_pack(store: Store, pack: Row[tuple[object, ...]], report: VerifyReport) -> None:
-    rows = {r.record_at: r for r in _index_of(store, pack.pk)}
+def _verify_pack(store: Store, pack: Row[Any], report: VerifyReport) -> None:
+    rows = {r.record_at: r for r in _index_of(store, pack)}
     try:
         opened = store.blobs.open(pack.name)
         for walked in store.blobs.walk(pack.name, stop=pack.indexed_bytes):
             where = f"{pack.name}:{walked.offset}"
             row = rows.pop(walked.offset, None)
             if walked.head is None:
-                report.damaged.append(f"{where} is no record ({walked.end - walked.offset} bytes)")
+                # Without a row in it, the stretch is a write that was torn before anybody was told of it.
                 if row is not None:
-                    report.missing.append(f"{where} {row.sop_uid}")
+                    report.damaged.append(f"{where} {row.sop_uid}: no record")
+                report.left_bytes += walked.end - walked.offset
                 continue
             report.records += 1
             report.bytes += walked.end - walked.offset
-            if fault := record_fault(opened, walked):
-                report.damaged.append(f"{where} {fault}" + (f" {row.sop_uid}" if row else ""))
-            elif row is None:
-                _judge_unindexed(store, where, walked, report)
+            fault = record_fault(opened, walked)
+            if row is None:
+                _judge_unindexed(store, where, walked, fault, report)
+            elif fault is not None:
+                report.damaged.append(f"{where} {row.sop_uid}: {fault}")
             elif row.sha256 != walked.head.body_sha256:
                 report.missing.append(f"{where} {row.sop_uid}: the index has another digest")
     except StoreDamaged as e:
@@ -109,31 +116,20 @@ def _verify_pack(store: Store, pack: Row[tuple[object, ...]], report: VerifyRepo
     report.missing += [f"{pack.name}:{r.record_at} {r.sop_uid}" for r in list(rows.values())[:_SHOWN]]
 
 
-def _index_of(store: Store, pack_pk: int) -> list[Row[tuple[object, ...]]]:
-    wanted = select(INSTANCE.c.record_at, INSTANCE.c.sop_uid, INSTANCE.c.sha256).where(INSTANCE.c.pack_pk == pack_pk)
+def _index_of(store: Store, pack: Row[Any]) -> list[Row[Any]]:
+    """The index of the pack as far as the snapshot knew it: later rows belong to records that came meanwhile."""
+    wanted = select(INSTANCE.c.record_at, INSTANCE.c.sop_uid, INSTANCE.c.sha256)
+    wanted = wanted.where(INSTANCE.c.pack_pk == pack.pk, INSTANCE.c.record_at < pack.indexed_bytes)
     with store.database.read() as tx:
         return list(tx.execute(wanted))
 
 
-def record_fault(blob: OpenBlob, walked: Walked) -> str | None:
-    """What is wrong with a record's bytes; None when they are what they were."""
-    head = walked.head
-    assert head is not None
-    at = walked.offset + head.payload_at
-    if hashlib.sha256(blob.read(at, head.head_bytes)).digest() != head.head_sha256:
-        return "file meta information differs from its digest"
-    body = hashlib.sha256()
-    for start in range(at + head.head_bytes, at + head.payload_bytes, _STEP):
-        body.update(blob.read(start, min(_STEP, at + head.payload_bytes - start)))
-    if body.digest() != head.body_sha256:
-        return "data set differs from its digest"
-    if zlib.crc32(blob.read(walked.offset + head.tail_at, head.tail_bytes)) != head.tail_crc:
-        return "header copy differs from its checksum"
-    return None
-
-
-def _judge_unindexed(store: Store, where: str, walked: Walked, report: VerifyReport) -> None:
+def _judge_unindexed(store: Store, where: str, walked: Walked, fault: str | None, report: VerifyReport) -> None:
+    """A record without a row: a second copy, a torn write of a group that was refused, or lost from the index."""
     assert walked.head is not None
+    if fault is not None:
+        report.left_bytes += walked.end - walked.offset
+        return
     same = (
         select(INSTANCE.c.pk)
         .join(SERIES, SERIES.c.pk == INSTANCE.c.series_pk)
@@ -147,22 +143,18 @@ def _judge_unindexed(store: Store, where: str, walked: Walked, report: VerifyRep
             report.unindexed.append(where)
 
 
-def _unknown_packs(store: Store, known: set[str], report: VerifyReport) -> None:
-    """A pack the index has never heard of: a living writer's first group, or an index that lost it."""
+def _waiting(store: Store, known: dict[str, int], report: VerifyReport) -> None:
+    """Whole records behind the indexed ends of packs whose writer is gone: the next start takes them up."""
     for name in store.blobs.names():
-        if name not in known and store.blobs.take_over(name):
-            report.unindexed += [f"{name}:{w.offset}" for w in _whole(store.blobs, name)]
-
-
-def _whole(blobs: Blobs, name: str) -> list[Walked]:
-    return [w for w in blobs.walk(name) if w.head is not None][:_SHOWN]
+        with store.blobs.claim(name) as ours:
+            if ours:
+                report.waiting += sum(1 for w in store.blobs.walk(name, known.get(name, 0)) if w.head is not None)
 
 
 def _verify_ready(store: Store, report: VerifyReport) -> None:
     with store.database.read() as tx:
-        rows = list(tx.execute(select(READY)))
-    for r in rows:
-        try:
-            store.derived.open(r.pack).read(r.payload_at, r.payload_bytes)
-        except StoreDamaged:
-            report.stale += 1
+        for r in tx.execution_options(yield_per=1000).execute(select(READY)):
+            try:
+                store.derived.open(r.pack).read(r.payload_at, r.payload_bytes)
+            except StoreDamaged:
+                report.stale += 1

@@ -7,6 +7,7 @@ addressed by the name of the object that holds them and an offset.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -77,7 +78,10 @@ class Blobs(Protocol):
     """A blob store."""
 
     def append(self, records: Sequence[NewRecord]) -> list[Placed]:
-        """All records are durable when this returns; raises StoreFull or StoreUnavailable, and then none is kept."""
+        """All records are durable when this returns.
+
+        Raises StoreFull or StoreUnavailable; then none is kept, and nothing will be appended behind what was tried.
+        """
 
     def give_up(self) -> None:
         """What was appended last may or may not have been indexed: write no more behind it."""
@@ -89,12 +93,9 @@ class Blobs(Protocol):
         """Every object, oldest first."""
 
     def walk(self, blob: str, start: int = 0, stop: int | None = None) -> Iterator[Walked]:
-        """The records of an object from `start`, in order, resynchronising behind damage."""
+        """Records from `start`, in order; reads on behind damage, stops at a record that is cut off."""
 
-    def take_over(self, blob: str) -> bool:
-        """Whether the process that appended to this object is gone, so that its end may be judged."""
-
-    def cut(self, blob: str, size: int) -> None:
-        """Drop what lies behind `size`: a record that was never whole."""
+    def claim(self, blob: str) -> AbstractContextManager[bool]:
+        """Whether the process that appended to this object is gone; while the block runs nobody else can claim it."""
 
     def close(self) -> None: ...

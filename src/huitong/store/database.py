@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from huitong.base.errors import OurFault, StoreFull, StoreUnavailable
+from huitong.store.files import free_bytes
 
 _PRAGMAS = (
     "journal_mode=WAL",
@@ -31,6 +32,10 @@ _PRAGMAS = (
     "temp_store=MEMORY",
 )
 _WRITE = {"huitong_write": True}
+#: How long `Database.check` waits for writers before it: several groups' commits, on a slow disk too.
+_CHECK_TIMEOUT_S = 3.0
+#: A volume with less room than this is full, whatever SQLite calls what it met there.
+_NO_ROOM_BYTES = 1 << 20
 
 
 class Database:
@@ -46,13 +51,13 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        with _database_faults(), self._engine.connect() as connection, connection.begin():
+        with _faults(self.path), self._engine.connect() as connection, connection.begin():
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """Committed and durable when the block ends; undone when it raises."""
-        with _database_faults(), self._engine.connect().execution_options(**_WRITE) as connection, connection.begin():
+        with _faults(self.path), self._engine.connect().execution_options(**_WRITE) as connection, connection.begin():
             yield connection
 
     def session(self) -> Session:
@@ -64,7 +69,17 @@ class Database:
         config = Config()
         config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
         config.attributes["engine"] = self._engine
-        command.upgrade(config, "head")
+        with _faults(self.path):
+            command.upgrade(config, "head")
+
+    def check(self) -> None:
+        """Raises StoreUnavailable or StoreFull unless the file itself, opened anew, gives a row and lets a write begin."""
+        uri = f"{self.path.absolute().as_uri()}?mode=rw"
+        connect = {"uri": True, "timeout": _CHECK_TIMEOUT_S, "isolation_level": None}
+        with _faults(self.path), closing(sqlite3.connect(uri, **connect)) as raw:
+            raw.execute("SELECT pk FROM pack LIMIT 1").fetchall()
+            raw.execute("BEGIN IMMEDIATE")
+            raw.execute("ROLLBACK")
 
     def close(self) -> None:
         self._engine.dispose()
@@ -74,15 +89,21 @@ class Session:
     """One connection and plain SQL; statements are prepared once and kept by the driver."""
 
     def __init__(self, path: Path) -> None:
-        self._raw = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
-        self._raw.row_factory = sqlite3.Row
-        for pragma in _PRAGMAS:
-            self._raw.execute(f"PRAGMA {pragma}")
+        self._path = path
+        with _faults(path):
+            self._raw = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
+            try:
+                self._raw.row_factory = sqlite3.Row
+                for pragma in _PRAGMAS:
+                    self._raw.execute(f"PRAGMA {pragma}")
+            except BaseException:
+                self._raw.close()
+                raise
 
     @contextmanager
     def write(self) -> Iterator[None]:
         """Committed and durable when the block ends; undone when it raises."""
-        with _driver_faults():
+        with _faults(self._path):
             self._raw.execute("BEGIN IMMEDIATE")
             try:
                 yield
@@ -94,20 +115,20 @@ class Session:
 
     def rows(self, sql: str, parameters: Mapping[str, Any]) -> list[Any]:
         """Rows with attributes by index and by name (`row["name"]`)."""
-        with _driver_faults():
+        with _faults(self._path):
             return self._raw.execute(sql, parameters).fetchall()
 
     def run(self, sql: str, parameters: Mapping[str, Any]) -> None:
-        with _driver_faults():
+        with _faults(self._path):
             self._raw.execute(sql, parameters)
 
     def insert(self, sql: str, parameters: Mapping[str, Any]) -> int:
         """The key of the new row; `sql` ends with `RETURNING pk`."""
-        with _driver_faults():
+        with _faults(self._path):
             return int(self._raw.execute(sql, parameters).fetchone()[0])
 
     def run_many(self, sql: str, rows: Sequence[Mapping[str, Any]]) -> None:
-        with _driver_faults():
+        with _faults(self._path):
             self._raw.executemany(sql, rows)
 
     def close(self) -> None:
@@ -132,21 +153,31 @@ def _sqlite_engine(url: str) -> Engine:
 
 
 @contextmanager
-def _driver_faults() -> Iterator[None]:
+def _faults(path: Path) -> Iterator[None]:
+    """What the driver raises, by itself or through SQLAlchemy, in our own words; mistakes of ours stay as they are."""
     try:
         yield
-    except (sqlite3.OperationalError, sqlite3.IntegrityError) as e:
-        raise _fault_of(str(e)) from e
+    except (sqlite3.DatabaseError, DBAPIError) as e:
+        cause = e.orig if isinstance(e, DBAPIError) else e
+        if isinstance(cause, (sqlite3.OperationalError, sqlite3.IntegrityError)):
+            raise _fault_of(str(cause), path) from e
+        if type(cause) is sqlite3.DatabaseError:  # malformed, or no database at all
+            raise StoreUnavailable(f"{path.name}: {cause}") from e
+        raise
 
 
-@contextmanager
-def _database_faults() -> Iterator[None]:
-    try:
-        yield
-    except (OperationalError, IntegrityError) as e:
-        raise _fault_of(str(e.orig)) from e
-
-
-def _fault_of(text: str) -> OurFault:
+def _fault_of(text: str, path: Path) -> OurFault:
     """A broken constraint means two processes wrote the same at once: the sender may simply try again."""
-    return (StoreFull if "full" in text else StoreUnavailable)(text)
+    full = "full" in text or (text in _WITHOUT_ROOM and _has_no_room(path.parent))
+    return (StoreFull if full else StoreUnavailable)(text)
+
+
+#: What SQLite says on a full volume where it wants a file of its own, for its shared memory say.
+_WITHOUT_ROOM = ("disk I/O error", "unable to open database file")
+
+
+def _has_no_room(folder: Path) -> bool:
+    try:
+        return free_bytes(folder) < _NO_ROOM_BYTES
+    except OSError:
+        return False

@@ -19,6 +19,8 @@ from huitong.store.record import Buffer
 
 #: Free bytes at the beginning of a spool file, for the record's head, envelope and prefix.
 ROOM = 16384
+#: A spool file may grow by so much before the room left on the volume is looked at again.
+_CHECK_EVERY_BYTES = 16 << 20
 
 
 class Budget:
@@ -51,6 +53,7 @@ class Intake:
         self._spool_bytes, self._max_bytes, self._keep_free = spool_bytes, max_bytes, keep_free_bytes
         self._memory = bytearray()
         self._fd = -1
+        self._check_at = 0
         self._map: mmap.mmap | None = None
         self._handed_over = False
 
@@ -65,6 +68,7 @@ class Intake:
         if self._fd < 0 and (self.size + size > self._spool_bytes or not self._budget.take(size)):
             self._spill()
         if self._fd >= 0:
+            self._check_room(self.size + size)
             with disk_faults():
                 write_all(self._fd, [chunk])
         else:
@@ -73,8 +77,7 @@ class Intake:
 
     def _spill(self) -> None:
         """Go on in a file."""
-        if free_bytes(self._folder) < self._keep_free:
-            raise StoreFull
+        self._check_room(self.size)
         path = self._folder / f"{secrets.token_hex(12)}.part"
         with disk_faults():
             self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
@@ -84,6 +87,14 @@ class Intake:
             write_all(self._fd, [self._memory])
         self._budget.give(len(self._memory))
         self._memory = bytearray()
+
+    def _check_room(self, size: int) -> None:
+        """Before the file grows to `size`: the index must still be able to grow when it has."""
+        if size < self._check_at:
+            return
+        if free_bytes(self._folder) < self._keep_free:
+            raise StoreFull
+        self._check_at = size + _CHECK_EVERY_BYTES
 
     @property
     def spooled(self) -> bool:

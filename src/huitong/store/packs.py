@@ -6,6 +6,7 @@ another process began. A spooled object becomes a pack of its own. Names sort by
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import secrets
@@ -13,13 +14,14 @@ import threading
 import zlib
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 from huitong.base.errors import OurFault, StoreDamaged, StoreFull
 from huitong.store import record
 from huitong.store.blobs import NewRecord, Placed, Walked
-from huitong.store.files import disk_faults, free_bytes, make_folder, rename, sync_folder, write_all
+from huitong.store.files import disk_faults, free_bytes, make_folder, rename, write_all
 from huitong.store.intake import ROOM
 
 _SUFFIX = ".pack"
@@ -59,8 +61,12 @@ class _Writing:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
+        # Locked before it has the name by which others find it, so that it is never taken for a dead writer's.
+        hidden = path.with_suffix(".new")
+        self.fd = os.open(hidden, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
         fcntl.flock(self.fd, fcntl.LOCK_EX)
+        rename(hidden, path)
+        self.id = _id_of(path.name)
         self.end = 0
 
     def close(self) -> None:
@@ -73,38 +79,44 @@ class Packs:
     def __init__(self, folder: Path, *, pack_bytes: int, keep_free_bytes: int) -> None:
         self.folder = folder
         self._pack_bytes, self._keep_free = pack_bytes, keep_free_bytes
-        self._lock = threading.Lock()
+        self._appending = threading.Lock()
         self._writing: _Writing | None = None
+        # Apart from the other: who reads does not wait for a sync.
+        self._opening = threading.Lock()
         self._open: OrderedDict[str, OpenPack] = OrderedDict()
         make_folder(folder)
 
     # --- writing ---
 
     def append(self, records: Sequence[NewRecord]) -> list[Placed]:
-        with self._lock, disk_faults():
+        with self._appending, disk_faults():
             if free_bytes(self.folder) < self._keep_free:
                 raise StoreFull
-            small = [r for r in records if not r.body.spooled]
-            placed = iter(self._append_small(small) if small else [])
-            return [self._adopt_spool(r) if r.body.spooled else next(placed) for r in records]
+            adopted: dict[int, Placed] = {}
+            try:
+                for number, r in enumerate(records):
+                    if r.body.spooled:
+                        adopted[number] = self._adopt_spool(r)
+                small = iter(self._append_small([r for r in records if not r.body.spooled]))
+            except BaseException:
+                self._forget(adopted)
+                raise
+            return [adopted.get(number) or next(small) for number in range(len(records))]
 
     def _append_small(self, records: Sequence[NewRecord]) -> list[Placed]:
+        if not records:
+            return []
         pack = self._pack_to_write()
         pieces: list[record.Buffer] = []
         placed: list[Placed] = []
         at = pack.end
         for r in records:
-            head = _head_of(r, 0)
-            pieces += (head[1], r.prefix, r.body.view(), r.tail, bytes(head[0].end - head[0].tail_at - len(r.tail)))
-            placed.append(Walked(at, at + head[0].end, head[0], r.envelope).placed(self._name(pack.path)))
-            at += head[0].end
-        try:
-            write_all(pack.fd, pieces)
-            os.fdatasync(pack.fd)
-        except OSError:
-            os.ftruncate(pack.fd, pack.end)
-            os.lseek(pack.fd, pack.end, os.SEEK_SET)
-            raise
+            head, text = _head_of(r, pack.id)
+            pieces += (text, r.prefix, r.body.view(), r.tail, bytes(head.end - head.tail_at - len(r.tail)))
+            placed.append(Walked(at, at + head.end, head, r.envelope).placed(self._name(pack.path)))
+            at += head.end
+        write_all(pack.fd, pieces)
+        os.fdatasync(pack.fd)
         pack.end = at
         return placed
 
@@ -112,36 +124,46 @@ class Packs:
         if self._writing is not None and self._writing.end >= self._pack_bytes:
             self._close_writing()
         if self._writing is None:
-            path = self._new_path()
-            self._writing = _Writing(path)
-            sync_folder(path.parent)
+            self._writing = _Writing(self._new_path())
         return self._writing
 
     def _adopt_spool(self, r: NewRecord) -> Placed:
         """The spool file becomes a pack: its free room takes head, envelope and prefix; the tail goes behind."""
-        head, text = _head_of(r, ROOM - len(r.prefix) - record.SIZE)
+        target = self._new_path()
+        head, text = _head_of(r, _id_of(target.name), ROOM - len(r.prefix) - record.SIZE)
         fd = r.body.fd
         os.pwrite(fd, text + r.prefix, 0)
         os.lseek(fd, head.tail_at, os.SEEK_SET)
         write_all(fd, [r.tail, bytes(head.end - head.tail_at - len(r.tail))])
         os.fdatasync(fd)
-        target = self._new_path()
         assert r.body.path is not None
         rename(r.body.path, target)
         r.body.taken()
         return Walked(0, head.end, head, r.envelope).placed(self._name(target))
 
+    def _forget(self, adopted: dict[int, Placed]) -> None:
+        """Nobody will be told that these are kept. The pack begun is left where it was, and not written to again."""
+        for placed in adopted.values():
+            self._path(placed.blob).unlink(missing_ok=True)
+        if (pack := self._writing) is not None:
+            self._close_writing()
+            with contextlib.suppress(OSError):  # what stays behind its end was never whole, or never acknowledged
+                if pack.end:
+                    os.truncate(pack.path, pack.end)
+                else:
+                    pack.path.unlink()
+
     def _new_path(self) -> Path:
         now = datetime.now(UTC)
         folder = self.folder / now.strftime("%Y%m")
         make_folder(folder)
-        return folder / f"{now:%Y%m%dT%H%M%S%f}-{secrets.token_hex(4)}{_SUFFIX}"
+        return folder / f"{now:%Y%m%dT%H%M%S%f}-{secrets.token_hex(16)}{_SUFFIX}"
 
     def _name(self, path: Path) -> str:
         return str(path.relative_to(self.folder))
 
     def give_up(self) -> None:
-        with self._lock:
+        with self._appending:
             self._close_writing()
 
     def _close_writing(self) -> None:
@@ -152,7 +174,7 @@ class Packs:
     # --- reading ---
 
     def open(self, blob: str) -> OpenPack:
-        with self._lock:
+        with self._opening:
             pack = self._open.get(blob)
             if pack is None:
                 pack = self._open[blob] = OpenPack(self._path(blob))
@@ -171,26 +193,19 @@ class Packs:
     def walk(self, blob: str, start: int = 0, stop: int | None = None) -> Iterator[Walked]:
         pack = OpenPack(self._path(blob))
         size = min(pack.size(), stop) if stop is not None else pack.size()
+        pack_id = _id_of(pack.name)
         at = start
         while at < size:
-            met = self._record_at(pack, at, size)
-            if met is None:
+            read = _head_at(pack, at, size)
+            if read is None or read[0].pack_id != pack_id:
                 behind = self._next_magic(pack, at + record.ALIGN, size)
                 met = Walked(at, behind, None, {})
+            elif at + read[0].end > size:  # torn: what follows is its payload, and whatever a sender put there
+                met = Walked(at, size, None, {})
+            else:
+                met = Walked(at, at + read[0].end, *read)
             yield met
             at = met.end
-
-    @staticmethod
-    def _record_at(pack: OpenPack, at: int, size: int) -> Walked | None:
-        data = pack.read(at, min(4096, size - at))
-        if len(data) >= record.SIZE and data[:8] == record.MAGIC:
-            wanted = record.SIZE + int.from_bytes(data[12:16], "little")
-            if len(data) < wanted <= min(size - at, record.MAX_ENVELOPE):
-                data = pack.read(at, wanted)
-        read = record.read_head(data)
-        if read is None or at + read[0].end > size:
-            return None
-        return Walked(at, at + read[0].end, *read)
 
     @staticmethod
     def _next_magic(pack: OpenPack, at: int, size: int) -> int:
@@ -205,32 +220,42 @@ class Packs:
             at += max(len(block) - len(record.MAGIC) + 1, 1) if at + len(block) < size else len(block)
         return size
 
-    def take_over(self, blob: str) -> bool:
+    @contextmanager
+    def claim(self, blob: str) -> Iterator[bool]:
         fd = os.open(self._path(blob), os.O_RDWR | os.O_CLOEXEC)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            return False
+            yield False
+        else:
+            yield True
         finally:
             os.close(fd)
-        return True
-
-    def cut(self, blob: str, size: int) -> None:
-        with disk_faults():
-            fd = os.open(self._path(blob), os.O_RDWR | os.O_CLOEXEC)
-            try:
-                os.ftruncate(fd, size)
-                os.fsync(fd)
-            finally:
-                os.close(fd)
 
     def close(self) -> None:
-        with self._lock:
-            self._close_writing()
+        self.give_up()
+        with self._opening:
             self._open.clear()
 
 
-def _head_of(r: NewRecord, width: int) -> tuple[record.Head, bytes]:
+def _id_of(name: str) -> bytes:
+    """The random part of a pack's name, which each of its records repeats; zeros for a name that is not ours."""
+    try:
+        return bytes.fromhex(name.rpartition("-")[2].removesuffix(_SUFFIX))
+    except ValueError:
+        return bytes(16)
+
+
+def _head_at(pack: OpenPack, at: int, size: int) -> tuple[record.Head, dict[str, object]] | None:
+    data = pack.read(at, min(4096, size - at))
+    if len(data) >= record.SIZE and data[:8] == record.MAGIC:
+        wanted = record.SIZE + int.from_bytes(data[12:16], "little")
+        if len(data) < wanted <= min(size - at, record.MAX_ENVELOPE):
+            data = pack.read(at, wanted)
+    return record.read_head(data)
+
+
+def _head_of(r: NewRecord, pack_id: bytes, width: int = 0) -> tuple[record.Head, bytes]:
     text = record.envelope(r.envelope, width)
     if width and len(text) > width:
         raise OurFault("the envelope does not fit")
@@ -242,5 +267,6 @@ def _head_of(r: NewRecord, width: int) -> tuple[record.Head, bytes]:
         head_bytes=r.head_bytes,
         head_sha256=r.head_sha256,
         body_sha256=r.body_sha256,
+        pack_id=pack_id,
     )
     return head, record.pack_head(head, text)

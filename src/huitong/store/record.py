@@ -7,15 +7,19 @@
     24  4  length of the tail
     28  4  crc32 of the tail
     32  4  length of the payload's head
-    36  4  reserved, zero
+    36  4  zero
     40  32 SHA-256 of the payload's head
     72  32 SHA-256 of the payload's body: the identity of the content
-    104 24 reserved, zero
+    104 16 id of the pack
+    120 8  zero
     128    envelope (JSON, padded with spaces), payload (as received), tail, zeros up to the next multiple of 8
 
 The payload's head is the PS3.10 preamble and file meta information (empty if there is none), its body the data set:
 the same data set sent over C-STORE and over STOW-RS has one identity, though the heads differ. The tail is what was
 computed at ingest (the header as compressed JSON). All numbers little-endian.
+
+The id of the pack is random and told to nobody: bytes inside a payload cannot pass for a record of the pack that holds
+them, so reading on behind damage is safe against a sender who forges one.
 """
 
 from __future__ import annotations
@@ -29,7 +33,7 @@ import orjson
 MAGIC = b"HTPACK1\n"
 SIZE = 128
 ALIGN = 8
-_AFTER_CRC = struct.Struct("<IQIIII32s32s24x")
+_AFTER_CRC = struct.Struct("<IQIIII32s32s16s8x")
 _CRC = struct.Struct("<I")
 #: An envelope is a few hundred bytes; a larger one is a damaged length.
 MAX_ENVELOPE = 1 << 20
@@ -48,6 +52,7 @@ class Head:
     head_bytes: int
     head_sha256: bytes
     body_sha256: bytes
+    pack_id: bytes
 
     @property
     def payload_at(self) -> int:
@@ -85,6 +90,7 @@ def pack_head(head: Head, envelope_text: bytes) -> bytes:
         0,
         head.head_sha256,
         head.body_sha256,
+        head.pack_id,
     )
     return MAGIC + _CRC.pack(zlib.crc32(envelope_text, zlib.crc32(fixed))) + fixed + envelope_text
 
@@ -97,10 +103,14 @@ def read_head(data: Buffer) -> tuple[Head, dict[str, object]] | None:
     if len(data) < SIZE or bytes(data[:8]) != MAGIC:
         return None
     (crc,) = _CRC.unpack_from(data, 8)
-    e, p, t, tail_crc, h, _zero, head_sha, body_sha = _AFTER_CRC.unpack_from(data, 12)
+    e, p, t, tail_crc, h, _zero, head_sha, body_sha, pack_id = _AFTER_CRC.unpack_from(data, 12)
     if e > MAX_ENVELOPE or len(data) < SIZE + e:
         return None
     text = bytes(data[SIZE : SIZE + e])
     if zlib.crc32(text, zlib.crc32(data[12:SIZE])) != crc:
         return None
-    return Head(e, p, t, tail_crc, h, head_sha, body_sha), orjson.loads(text)
+    try:
+        fields = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
+    return (Head(e, p, t, tail_crc, h, head_sha, body_sha, pack_id), fields) if isinstance(fields, dict) else None

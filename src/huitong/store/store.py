@@ -45,6 +45,11 @@ class Layout:
         return self.root / "spool"
 
     @property
+    def reindexing(self) -> Path:
+        """There while the index is being made again."""
+        return self.root / "reindexing"
+
+    @property
     def claim(self) -> Path:
         return self.root / "claim"
 
