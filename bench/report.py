@@ -51,7 +51,7 @@ def _lines(results: Results) -> Iterator[str]:
             yield "\n### " + _HEADINGS[group].format(studies=f"{about['options']['studies']:,}") + "\n"
             yield from lines
         if group == "search":
-            yield from _fills(results.fills, titles)
+            yield from _fills(results.fills)
     yield from _remarks(results, titles)
 
 
@@ -142,13 +142,13 @@ def _digits(value: float) -> str:
     return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 
-def _fills(fills: Mapping[str, Mapping[str, float]], titles: Mapping[str, str]) -> Iterator[str]:
+def _fills(fills: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     if fills:
         yield "\n| filling this archive, C-STORE, 4 associations | seconds | per second | CPU ms each | MB on disk |"
         yield "| --- | ---: | ---: | ---: | ---: |"
-    for name, fill in fills.items():
+    for fill in fills.values():
         yield (
-            f"| {titles[name]} | {fill['seconds']:.0f} | {fill['per_s']:.0f} | {_digits(fill['cpu_ms_per_item'])}"
+            f"| {fill['version']} | {fill['seconds']:.0f} | {fill['per_s']:.0f} | {_digits(fill['cpu_ms_per_item'])}"
             f" | {fill['disk_bytes'] / 1e6:.0f} |"
         )
 

@@ -59,7 +59,7 @@ class Results:
     about: dict[str, object] = field(default_factory=dict)
     rows: list[Row] = field(default_factory=list)
     #: Of filling the archive that is searched: seconds, objects a second, bytes on disk; by target.
-    fills: dict[str, dict[str, float]] = field(default_factory=dict)
+    fills: dict[str, dict[str, float | str]] = field(default_factory=dict)
 
     def as_json(self) -> str:
         rows = [row.as_dict() for row in self.rows]
@@ -235,15 +235,14 @@ class Run:
         if not self.options.keep:
             self._clear(targets)
 
-    def _filled(self, target: Target, studies: list[Study]) -> dict[str, float]:
+    def _filled(self, target: Target, studies: list[Study]) -> dict[str, float | str]:
         """Fill its folder through its DICOM port, or take it as an earlier run with `keep` left it."""
         mark = target.folder / "filled.json"
-        made_by = {"version": type(target).version(), "corpus": _INDEX_VERSION}
         if mark.exists():
-            said = json.loads(mark.read_text())
-            if said["made_by"] == made_by:
-                self.say(f"{target.name}: {len(studies)} studies are there from an earlier run")
-                return dict(said["fill"])
+            fill: dict[str, float | str] = json.loads(mark.read_text())
+            if fill.get("corpus") == _INDEX_VERSION:
+                self.say(f"{target.name}: {len(studies)} studies are there from an earlier run of {fill['version']}")
+                return fill
         self.say(f"{target.name}: sending {len(studies)} studies to search in")
         self._clear([target])
         with running([target]):
@@ -252,6 +251,8 @@ class Run:
             if row.faults:
                 raise RuntimeError(f"{target.name} could not be filled: {row.notes}")
             fill = {
+                "corpus": _INDEX_VERSION,
+                "version": type(target).version(),
                 "seconds": row.wall_s,
                 "per_s": row.per_s,
                 "cpu_ms_per_item": row.cpu_ms_per_item + row.later_cpu_ms_per_item,
@@ -262,7 +263,7 @@ class Run:
             f"{target.name}: filled in {fill['seconds']:.0f} s ({fill['per_s']:.0f}/s, {fill['cpu_ms_per_item']:.2f} ms"
             f" of CPU each), settled after {fill['until_settled_s']:.0f} s"
         )
-        mark.write_text(json.dumps({"made_by": made_by, "fill": fill}))
+        mark.write_text(json.dumps(fill))
         return fill
 
     def _clear(self, targets: Sequence[Target]) -> None:

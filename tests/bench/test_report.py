@@ -29,7 +29,9 @@ def _results(*rows: Row) -> Results:
         "options": {"rounds": 1, "instances": 400, "seconds": 3.0, "studies": 50000},
     }  # fmt: skip
     return Results(
-        about, list(rows), {"huitong": {"seconds": 60, "per_s": 833, "cpu_ms_per_item": 1, "disk_bytes": 1e8}}
+        about,
+        list(rows),
+        {"huitong": {"version": "Huitong 0.1", "seconds": 60, "per_s": 833, "cpu_ms_per_item": 1, "disk_bytes": 1e8}},
     )
 
 
