@@ -8,12 +8,14 @@ from datetime import timedelta
 from pathlib import Path
 
 from pydicom.uid import generate_uid
+from sqlalchemy import select
 from tests.archives import TestArchive, archive_in
 from tests.objects import dataset, part10
 
 from huitong.base.clock import now
 from huitong.imaging import actions
 from huitong.imaging.model import Kept
+from huitong.imaging.tables import INSTANCE
 from huitong.store import ledger
 
 
@@ -97,3 +99,66 @@ def test_a_thumbnail_is_there_for_every_series_and_for_what_has_no_picture(tmp_p
             data, etag = actions.thumbnail(archive.reader, stored)
             assert data[:3] == b"\xff\xd8\xff"
             assert actions.thumbnail(archive.reader, stored) == (data, etag)
+
+
+def damage_header(folder: Path) -> None:
+    """Of the last object in the only pack: what was computed at ingest cannot be read any more."""
+    (pack,) = folder.glob("packs/*/*.pack")
+    data = bytearray(pack.read_bytes())
+    data[-60:-40] = b"\xff" * 20
+    pack.write_bytes(data)
+
+
+def test_what_cannot_be_made_ready_does_not_hold_up_the_line(tmp_path: Path) -> None:
+    with archive_in(tmp_path) as archive:
+        archive.keep_now(part10())
+        damage_header(tmp_path)
+        archive.keep_now(part10(), part10())
+        assert actions.Settler(archive.store).settle_due() == 3
+        assert len(facts(archive)) == 3
+        assert actions.count_unsettled(archive.store) == 0
+
+
+def test_a_full_disk_does_not_hold_up_the_line(tmp_path: Path) -> None:
+    with archive_in(tmp_path) as archive:
+        archive.keep_now(part10())
+    with archive_in(tmp_path, keep_free_bytes=1 << 60) as archive:
+        archive.settle()
+        assert len(facts(archive)) == 1
+        assert actions.count_unsettled(archive.store) == 0
+
+
+def test_a_study_that_cannot_be_settled_holds_up_no_other_and_is_tried_again(tmp_path: Path) -> None:
+    at = [now() + timedelta(seconds=1)]
+    with archive_in(tmp_path) as archive:
+        archive.keep_now(part10())
+        with archive.store.database.write() as tx:
+            good = tx.execute(select(INSTANCE.c.frames)).scalar_one()
+            tx.execute(INSTANCE.update().values(frames=b"nonsense"))
+        archive.keep_now(part10(), part10())
+        settler = actions.Settler(archive.store, lambda: at[0])
+        assert settler.settle_due() == 3
+        assert len(facts(archive)) == 2
+        assert settler.settle_due() == 0, "it waits before it is tried again"
+        at[0] += timedelta(seconds=6)
+        assert settler.settle_due() == 1
+        with archive.store.database.write() as tx:
+            tx.execute(INSTANCE.update().where(INSTANCE.c.frames == b"nonsense").values(frames=good))
+        at[0] += timedelta(seconds=6)
+        assert settler.settle_due() == 0, "twice as long after the second failure"
+        at[0] += timedelta(seconds=6)
+        assert settler.settle_due() == 1
+        assert len(facts(archive)) == 3
+
+
+def test_many_studies_that_wait_leave_room_for_the_others(tmp_path: Path) -> None:
+    with archive_in(tmp_path) as archive:
+        archive.keep_now(*(part10() for _ in range(25)))
+        with archive.store.database.write() as tx:
+            tx.execute(INSTANCE.update().values(frames=b"nonsense"))
+        settler = actions.Settler(archive.store)
+        while settler.settle_due():
+            pass
+        archive.keep_now(part10())
+        assert settler.settle_due() == 1
+        assert len(facts(archive)) == 1

@@ -1,13 +1,17 @@
 """A study settles when its sender has been quiet: its metadata and thumbnails are made, and the ledger gets one line.
 
 A study that changes afterwards settles again, with a line of its own. A line that would say the same as the last one
-(after a reindex, say) is not written twice.
+(after a reindex, say) is not written twice. A study that cannot be settled waits longer each time and holds up no
+other; what of it cannot be made ready does not hold up its line.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import Counter
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Row, func, select, update
@@ -15,16 +19,18 @@ from sqlalchemy import Row, func, select, update
 from huitong.base import log as logs
 from huitong.base import metrics
 from huitong.base.clock import Clock, now
-from huitong.base.errors import HuitongError
+from huitong.base.errors import HuitongError, OurFault, StoreFull, StoreUnavailable
 from huitong.imaging import lookups, rules
 from huitong.imaging.model import StoredInstance
 from huitong.imaging.ready import METADATA, THUMBNAIL, Made, ready_of
-from huitong.imaging.tables import READY, STUDY
+from huitong.imaging.tables import STUDY
 from huitong.store import ledger
 from huitong.store.store import Store
 
 FACT = "imaging.study_settled"
 _AT_ONCE = 20
+#: How long a study waits after its first failure, twice as long after each further one, and at most.
+_FIRST_WAIT, _LONGEST_WAIT = timedelta(seconds=5), timedelta(hours=1)
 log = logs.logger(__name__)
 
 
@@ -35,6 +41,8 @@ class Settler:
         self._store, self._clock = store, clock
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="settle", daemon=True)
+        #: `study.pk` of what failed: when to try again, and how long that wait was.
+        self._put_off: dict[int, tuple[datetime, timedelta]] = {}
 
     def start(self) -> None:
         self._thread.start()
@@ -59,16 +67,40 @@ class Settler:
                 log.exception("settling failed")
 
     def settle_due(self) -> int:
-        """Settle the studies that are due, some at a time; how many that were."""
-        before_ms = round(self._clock().timestamp() * 1000 - self._store.settings.settle_s * 1000)
-        due = select(STUDY).where(STUDY.c.settled_revision < STUDY.c.revision, STUDY.c.last_at_ms <= before_ms)
-        with self._store.database.read() as tx:
-            studies = list(tx.execute(due.order_by(STUDY.c.last_at_ms).limit(_AT_ONCE)))
-        for study in studies:
+        """Settle the studies that are due, some at a time; how many were tried.
+
+        Raises StoreFull and StoreUnavailable, with which no other study would fare better.
+        """
+        tried = 0
+        for study in self._due():
             if self._stop.is_set():
                 break
-            self.settle(study)
-        return len(studies)
+            tried += 1
+            try:
+                self.settle(study)
+            except (StoreFull, StoreUnavailable):
+                self._wait_longer(study)
+                raise
+            except Exception as e:
+                self._wait_longer(study)
+                log.warning("study not settled", study=study.pk, institution=study.institution, error=repr(e))
+            else:
+                self._put_off.pop(study.pk, None)
+        return tried
+
+    def _due(self) -> list[Row[Any]]:
+        now_at = self._clock()
+        before_ms = round(now_at.timestamp() * 1000 - self._store.settings.settle_s * 1000)
+        due = select(STUDY).where(STUDY.c.settled_revision < STUDY.c.revision, STUDY.c.last_at_ms <= before_ms)
+        waiting = {pk for pk, (until, _) in self._put_off.items() if until > now_at}
+        with self._store.database.read() as tx:
+            studies = tx.execute(due.order_by(STUDY.c.last_at_ms).limit(_AT_ONCE + len(waiting)))
+            return [study for study in studies if study.pk not in waiting][:_AT_ONCE]
+
+    def _wait_longer(self, study: Row[Any]) -> None:
+        last = self._put_off.get(study.pk)
+        wait = min(last[1] * 2, _LONGEST_WAIT) if last else _FIRST_WAIT
+        self._put_off[study.pk] = (self._clock() + wait, wait)
 
     def settle(self, study: Row[Any]) -> None:
         """Make the study ready, then say in the ledger what it holds; unless it changed meanwhile."""
@@ -88,22 +120,27 @@ class Settler:
         log.debug("study settled", institution=study.institution, instances=body["instances"])
 
     def _make_ready(self, series: list[Row[Any]], contents: list[StoredInstance]) -> None:
+        """What cannot be made or kept is left to the first reader who asks for it."""
         ready = ready_of(self._store)
-        made: list[Made] = []
+        wanted: list[tuple[str, int, int, Callable[[], Made]]] = []
         for row in series:
-            if not self._has(METADATA, row.pk, row.revision):
-                made.append(ready.make_metadata(row.pk, row.revision))
+            wanted.append((METADATA, row.pk, row.revision, partial(ready.make_metadata, row.pk, row.revision)))
             mine = [each for each in contents if each.series_uid == row.series_uid and each.variant == 0]
-            middle = mine[(len(mine) - 1) // 2]
-            if not self._has(THUMBNAIL, middle.pk, 0):
-                made.append(ready.make_thumbnail(middle))
-        if made:
-            ready.keep(made)
-
-    def _has(self, kind: str, owner_pk: int, revision: int) -> bool:
-        where = (READY.c.kind == kind) & (READY.c.owner_pk == owner_pk) & (READY.c.revision == revision)
-        with self._store.database.read() as tx:
-            return tx.execute(select(READY.c.kind).where(where)).first() is not None
+            if mine:
+                middle = mine[(len(mine) - 1) // 2]
+                wanted.append((THUMBNAIL, middle.pk, 0, partial(ready.make_thumbnail, middle)))
+        made: list[Made] = []
+        for kind, owner_pk, revision, make in wanted:
+            try:
+                if not ready.has(kind, owner_pk, revision):
+                    made.append(make())
+            except Exception as e:
+                log.warning("not made ready", kind=kind, owner=owner_pk, error=repr(e))
+        try:
+            if made:
+                ready.keep(made)
+        except OurFault as e:
+            log.warning("derived data not kept", items=len(made), error=str(e))
 
 
 def manifest(series: list[Row[Any]], contents: list[StoredInstance]) -> dict[str, Any]:
