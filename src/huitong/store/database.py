@@ -73,11 +73,13 @@ class Database:
             command.upgrade(config, "head")
 
     def check(self) -> None:
-        """Raises StoreUnavailable or StoreFull unless the file itself, opened anew, gives a row and lets a write begin."""
-        uri = f"{self.path.absolute().as_uri()}?mode=rw"
-        connect = {"uri": True, "timeout": _CHECK_TIMEOUT_S, "isolation_level": None}
-        with _faults(self.path), closing(sqlite3.connect(uri, **connect)) as raw:
-            raw.execute("SELECT pk FROM pack LIMIT 1").fetchall()
+        """Raises StoreUnavailable or StoreFull unless the file, opened anew, gives a row and lets a write begin."""
+        uri = f"{self.path.absolute().as_uri()}?mode=rw"  # never makes a file
+        with (
+            _faults(self.path),
+            closing(sqlite3.connect(uri, uri=True, timeout=_CHECK_TIMEOUT_S, isolation_level=None)) as raw,
+        ):
+            raw.execute("SELECT * FROM pack LIMIT 1").fetchall()
             raw.execute("BEGIN IMMEDIATE")
             raw.execute("ROLLBACK")
 
