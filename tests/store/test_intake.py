@@ -81,9 +81,13 @@ def test_an_upload_is_refused_when_the_volume_fills_while_it_comes(
     monkeypatch.setattr(
         os, "statvfs", lambda _folder: os.statvfs_result((1, 1, 0, 0, max(room - intake.size, 0), 0, 0, 0, 0, 255))
     )
-    with pytest.raises(StoreFull):
+
+    def send_all() -> None:
         for _ in range(100):
             intake.write(chunk)
+
+    with pytest.raises(StoreFull):
+        send_all()
     assert 16 << 20 < intake.size <= (40 + 16) << 20
     intake.abandon()
     assert list(tmp_path.iterdir()) == []
