@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from pydicom.uid import generate_uid
-from tests.archives import archive_in
+from tests.archives import TestArchive, archive_in
 from tests.objects import CT, dataset, part10
 
-from huitong.base.errors import IdentityMismatch, MissingIdentity, NotAllowed, NotDicom, StoreFull
-from huitong.imaging import actions
+from huitong.base.errors import (
+    IdentityMismatch,
+    MissingIdentity,
+    NotAllowed,
+    NotDicom,
+    StoreDamaged,
+    StoreFull,
+    StoreUnavailable,
+)
+from huitong.imaging import actions, records
+from huitong.imaging.keeping import Keeper
 from huitong.imaging.model import Expected, Kept, Outcome
 from huitong.wire.query import Level
 
@@ -163,3 +176,164 @@ def test_many_at_once_are_all_kept_and_counted(tmp_path: Path) -> None:
         assert archive.rows()[0].instance_count == 150
         rows = archive.find(Level.INSTANCE, study_uid=ds.StudyInstanceUID, limit=1000).rows
         assert [r["00200013"]["Value"][0] for r in rows] == list(range(150))  # type: ignore[index]
+
+
+# --- two processes on one folder: two stores, each with its own connections and its own pack ---
+
+
+def kept_by_both_at_once(folder: Path, a: TestArchive, b: TestArchive, of_a: bytes, of_b: bytes) -> list[Outcome]:
+    """Both have looked up and written their packs before either may write the index."""
+    with ThreadPoolExecutor(2) as threads:
+        with a.store.database.write():
+            futures = [threads.submit(a.keep_now, of_a), threads.submit(b.keep_now, of_b)]
+            wait_for(lambda: sum(p.stat().st_size > 0 for p in folder.glob("packs/*/*.pack")) == 2)
+        return [kept.outcome for future in futures for kept in future.result(30) if isinstance(kept, Kept)]
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_of_two_contents_kept_at_once_by_two_processes_one_is_the_variant(tmp_path: Path) -> None:
+    ds = dataset()
+    one = part10(ds)
+    ds.PixelData = bytes(32)
+    with archive_in(tmp_path) as a, archive_in(tmp_path) as b:
+        outcomes_ = kept_by_both_at_once(tmp_path, a, b, one, part10(ds))
+        assert sorted(o.name for o in outcomes_) == ["KEPT", "VARIANT"]
+        assert (a.rows()[0].flags, a.rows()[0].instance_count) == (("variant",), 1)
+        assert len(actions.locate_all(a.reader, ds.StudyInstanceUID)) == 1
+        assert [v.variant for v in actions.variants(b.reader, ds.StudyInstanceUID)] == [1]
+
+
+def test_one_content_kept_at_once_by_two_processes_is_kept_once_and_told_to_both(tmp_path: Path) -> None:
+    data = part10()
+    with archive_in(tmp_path) as a, archive_in(tmp_path) as b:
+        assert sorted(o.name for o in kept_by_both_at_once(tmp_path, a, b, data, data)) == ["ALREADY", "KEPT"]
+        assert a.rows()[0].instance_count == 1
+        report = actions.verify(a.store)
+        assert (report.clean, report.spare) == (True, 1)
+    with archive_in(tmp_path, alone=True) as again:
+        assert actions.recover(again.store).spare == 0  # both packs are in the index to their ends
+
+
+def test_modalities_that_another_process_wrote_stay(tmp_path: Path) -> None:
+    study = generate_uid()
+    with archive_in(tmp_path) as a, archive_in(tmp_path) as b:
+        for archive, modality in ((a, "CT"), (b, "MR"), (a, "SR")):
+            archive.keep_now(part10(StudyInstanceUID=study, Modality=modality))
+        assert a.rows()[0].modalities == ("CT", "MR", "SR")
+
+
+# --- what was lost ---
+
+
+def lose(pack: Path) -> None:
+    pack.unlink()
+
+
+def cut(pack: Path) -> None:
+    with pack.open("r+b") as file:
+        file.truncate(pack.stat().st_size - 60)
+
+
+@pytest.mark.parametrize("damage", [lose, cut])
+def test_what_was_lost_is_kept_again_when_it_is_sent_again(tmp_path: Path, damage: Callable[[Path], None]) -> None:
+    ds = dataset()
+    first = part10(ds)
+    ds.PixelData = bytes(32)
+    second = part10(ds)
+    with archive_in(tmp_path) as archive:
+        assert outcomes([*archive.keep_now(first), *archive.keep_now(second)]) == [Outcome.KEPT, Outcome.VARIANT]
+        size = archive.rows()[0].size_bytes
+    with archive_in(tmp_path):  # seals the pack
+        pass
+    (pack,) = tmp_path.glob("packs/*/*.pack")
+    damage(pack)
+    with archive_in(tmp_path) as archive:
+        again = [*archive.keep_now(second), *archive.keep_now(first)]
+        both = [Outcome.VARIANT, Outcome.KEPT]
+        assert outcomes(again) == (both if damage is lose else [Outcome.VARIANT, Outcome.ALREADY])
+        assert outcomes(archive.keep_now(first, second)) == [Outcome.ALREADY, Outcome.ALREADY]
+        (stored,) = actions.locate_all(archive.reader, ds.StudyInstanceUID)
+        (variant,) = actions.variants(archive.reader, ds.StudyInstanceUID)
+        assert actions.open_slice(archive.reader, stored).read() == first
+        assert actions.open_slice(archive.reader, variant).read() == second
+        assert actions.header(archive.reader, variant)["00080018"]["Value"] == [ds.SOPInstanceUID]
+        row = archive.rows()[0]
+        assert (row.instance_count, row.size_bytes, row.flags) == (1, size, ("variant",))
+
+
+def test_what_was_lost_makes_its_study_ready_again(tmp_path: Path) -> None:
+    data = part10()
+    with archive_in(tmp_path) as archive:
+        (kept,) = archive.keep_now(data)
+        assert isinstance(kept, Kept)
+    (pack,) = tmp_path.glob("packs/*/*.pack")
+    lose(pack)
+    with archive_in(tmp_path) as archive:
+        (stored,) = actions.locate_all(archive.reader, kept.study_uid)
+        with pytest.raises(StoreDamaged):
+            actions.open_slice(archive.reader, stored)
+        archive.keep_now(data)
+        (stored,) = actions.locate_all(archive.reader, kept.study_uid)
+        assert actions.open_slice(archive.reader, stored).read() == data
+        archive.settle()
+        assert actions.count_unsettled(archive.store) == 0
+
+
+# --- one number, several places ---
+
+
+def test_one_sop_instance_uid_in_two_series_of_a_study_is_flagged(tmp_path: Path) -> None:
+    study, sop = generate_uid(), generate_uid()
+    with archive_in(tmp_path) as archive:
+        objects = [part10(StudyInstanceUID=study, SOPInstanceUID=sop) for _ in range(2)]
+        assert outcomes(archive.keep_now(*objects)) == [Outcome.KEPT, Outcome.KEPT]
+        assert archive.rows()[0].flags == ("variant",)
+
+
+def test_one_sop_instance_uid_in_other_studies_is_not_flagged_and_costs_no_look_up(tmp_path: Path) -> None:
+    sop = generate_uid()
+    with archive_in(tmp_path) as archive:
+        archive.keep_now(*(part10(SOPInstanceUID=sop) for _ in range(150)))
+        assert {row.flags for row in archive.rows(limit=200)} == {()}
+        with closing(archive.store.database.session()) as session:
+            plan = session.rows(f"EXPLAIN QUERY PLAN {records._DIGESTS}", dict.fromkeys(_PLACE, ""))
+        assert [("SEARCH" in row["detail"], "instance_by_uid" in row["detail"]) for row in plan] == [(True, False)] * 3
+
+
+_PLACE = ("institution", "study_uid", "series_uid", "sop_uid")
+
+
+# --- intakes are consumed, whatever happens ---
+
+
+def test_a_database_that_cannot_be_opened_refuses_and_keeps_no_spool(tmp_path: Path) -> None:
+    data = part10(PixelData=bytes(20_000), Rows=100, Columns=100)
+    index, aside = tmp_path / "index.sqlite", tmp_path / "aside.sqlite"
+    with archive_in(tmp_path, spool_bytes=5000) as archive:
+        index.rename(aside)
+        index.mkdir()
+        assert outcomes(archive.keep_now(data, data)) == [StoreUnavailable, StoreUnavailable]
+        assert list(archive.store.layout.spool.iterdir()) == []
+        index.rmdir()
+        aside.rename(index)
+        assert outcomes(archive.keep_now(data)) == [Outcome.KEPT]
+
+
+def test_a_keeper_that_has_closed_refuses_and_consumes(tmp_path: Path) -> None:
+    async def late() -> None:
+        intake = actions.new_intake(archive.sender())
+        intake.write(bytes(20_000))
+        keeper = Keeper(archive.store)
+        keeper.close()
+        with pytest.raises(StoreUnavailable):
+            await keeper.keep(archive.sender(), intake, None)
+
+    with archive_in(tmp_path, spool_bytes=5000) as archive:
+        asyncio.run(late())
+        assert list(archive.store.layout.spool.iterdir()) == []

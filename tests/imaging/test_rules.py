@@ -26,6 +26,16 @@ def test_the_same_bytes_are_kept_once_and_others_beside_them(
     assert rules.outcome(known, sha256) == decision
 
 
+@pytest.mark.parametrize(
+    ("known", "decision"),
+    [({}, (Outcome.KEPT, 0)), ({b"a": 0}, (Outcome.KEPT, 0)), ({b"b": 0, b"a": 1}, (Outcome.VARIANT, 1))],
+)
+def test_bytes_that_were_lost_are_kept_again_under_their_number(
+    known: dict[bytes, int], decision: tuple[Outcome, int]
+) -> None:
+    assert rules.outcome(known, b"a", lost=True) == decision
+
+
 @pytest.mark.parametrize(("quiet_ms", "is_settled"), [(0, False), (59_999, False), (60_000, True), (90_000, True)])
 def test_a_study_settles_after_the_quiet_time(quiet_ms: int, is_settled: bool) -> None:
     assert rules.settled(1_000_000, 1_000_000 + quiet_ms, 60.0) is is_settled

@@ -2,7 +2,8 @@
 
 Order of a group: what is there already is looked up; new bytes are appended to the pack and synced; the index is
 committed and synced; only then does any sender hear of it. A crash between the two leaves whole records behind the
-pack's indexed end, which `recovering` takes up at the next start.
+pack's indexed end, which `recovering` takes up at the next start. What another process kept between look-up and commit
+is seen by a second look-up inside the transaction, which alone decides.
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ from dataclasses import dataclass
 
 from huitong.access.work import Work
 from huitong.base import metrics
-from huitong.base.errors import HuitongError, answer_for
+from huitong.base.errors import HuitongError, StoreDamaged, StoreUnavailable, answer_for
 from huitong.imaging import records, rules
 from huitong.imaging.model import Expected, Kept, Outcome
 from huitong.imaging.preparing import Prepared, envelope, prepare
-from huitong.store.blobs import NewRecord
+from huitong.store.blobs import NewRecord, Placed
+from huitong.store.database import Session
+from huitong.store.files import disk_faults
 from huitong.store.groups import Groups
 from huitong.store.intake import Intake
 from huitong.store.store import Store
@@ -46,6 +49,8 @@ class _Decided:
     variant: int
     #: Already there only because another member of the same group brings it: shares that one's fate.
     rides: bool = False
+    #: The index knows this content, but its bytes are gone: they are kept again.
+    lost: bool = False
 
 
 class Keeper:
@@ -53,7 +58,7 @@ class Keeper:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._session = store.database.session()
+        self._opened: Session | None = None
         self._known = records.Known()
         self._preparing = ThreadPoolExecutor(_PREPARING_THREADS, thread_name_prefix="prepare")
         self._groups: Groups[_Waiting, Kept] = Groups(self._commit, most=store.settings.commit_batch, name="commit")
@@ -63,7 +68,11 @@ class Keeper:
         future: Future[Kept] = Future()
         size = intake.size
         intake.hand_over()
-        self._preparing.submit(self._prepare, work, intake, expected, future)
+        try:
+            self._preparing.submit(self._prepare, work, intake, expected, future)
+        except RuntimeError as e:  # shut down, or no thread to be had
+            intake.finish()
+            raise StoreUnavailable(str(e)) from e
         try:
             kept = await asyncio.wrap_future(future)
         except HuitongError as e:
@@ -83,14 +92,20 @@ class Keeper:
                 institution=work.institution,
                 received_at_ms=round(work.now().timestamp() * 1000),
             )
+            self._groups.submit(_Waiting(work, intake, expected.source_ae if expected else "", prepared), future)
         except BaseException as e:
             intake.finish()
             if future.set_running_or_notify_cancel():
                 future.set_exception(e)
-            return
-        self._groups.submit(_Waiting(work, intake, expected.source_ae if expected else "", prepared), future)
 
     # --- one group, in the committing thread ---
+
+    @property
+    def _session(self) -> Session:
+        """Opened here and not where doors wait; a failure is the answer of one group, and the next tries again."""
+        if self._opened is None:
+            self._opened = self._store.database.session()
+        return self._opened
 
     def _commit(self, group: Sequence[_Waiting]) -> Sequence[Kept | Exception]:
         metrics.GROUP_SIZE.observe(len(group))
@@ -113,12 +128,25 @@ class Keeper:
         for waiting, place in zip(group, places, strict=True):
             sha256 = waiting.prepared.body_sha256
             digests = known.setdefault(place, {})
-            outcome, variant = rules.outcome(digests, sha256)
+            rides = (place, sha256) in new
+            lost = not rides and sha256 in digests and not self._is_there(place, sha256)
+            outcome, variant = rules.outcome(digests, sha256, lost=lost)
             digests[sha256] = variant
-            decided.append(_Decided(waiting, outcome, variant, rides=(place, sha256) in new))
+            decided.append(_Decided(waiting, outcome, variant, rides, lost))
             if outcome is not Outcome.ALREADY:
                 new.add((place, sha256))
         return decided
+
+    def _is_there(self, place: records.Place, sha256: bytes) -> bool:
+        """Whether the pack reaches as far as the index says. Packs can be lost, so it vouches for no bytes."""
+        spot = records.spot_of(self._session, place, sha256)
+        try:
+            with disk_faults():
+                size = self._store.blobs.open(spot["pack"]).size()
+        except StoreDamaged:
+            return False
+        end: int = spot["payload_at"] + spot["payload_bytes"] + spot["tail_bytes"]
+        return size >= end
 
     def _write(self, new: Sequence[_Decided]) -> HuitongError | None:
         """Both syncs; the failure that is then every new instance's answer."""
@@ -126,21 +154,43 @@ class Keeper:
             placed = self._store.blobs.append([_record(d.waiting) for d in new])
         except HuitongError as e:
             return e
-        indexed = [records.Indexed(d.waiting.prepared, where, d.variant) for d, where in zip(new, placed, strict=True)]
         try:
             with self._session.write():
-                staged = records.write(self._session, indexed, self._known)
-        except BaseException:
+                staged = self._index(new, placed)
+        except BaseException as e:
             # Whether the commit reached the disk is not known: leave these records to `recovering`.
             self._store.blobs.give_up()
+            if isinstance(e, HuitongError):
+                return e
             raise
         self._known.adopt(staged)
         return None
 
+    def _index(self, new: Sequence[_Decided], placed: Sequence[Placed]) -> records.Known:
+        """Within the transaction, where no other process writes: who came first is decided here."""
+        places = [records.place_of(d.waiting.prepared) for d in new]
+        known = records.digests_at(self._session, places)
+        fresh = []
+        for d, place, where in zip(new, places, placed, strict=True):
+            prepared = d.waiting.prepared
+            digests = known.setdefault(place, {})
+            again = d.lost and prepared.body_sha256 in digests
+            d.outcome, d.variant = rules.outcome(digests, prepared.body_sha256, lost=d.lost)
+            digests[prepared.body_sha256] = d.variant
+            indexed = records.Indexed(prepared, where, d.variant)
+            if d.outcome is Outcome.ALREADY:
+                records.pass_over(self._session, where)
+            elif again:
+                records.point_again(self._session, indexed)
+            else:
+                fresh.append(indexed)
+        return records.write(self._session, fresh, self._known)
+
     def close(self) -> None:
         self._preparing.shutdown(wait=True)
         self._groups.close()
-        self._session.close()
+        if self._opened is not None:
+            self._opened.close()
 
 
 def _record(w: _Waiting) -> NewRecord:

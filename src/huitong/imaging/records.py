@@ -65,18 +65,35 @@ def place_of(p: Prepared) -> Place:
 
 def digests_at(session: Session, places: Iterable[Place]) -> dict[Place, dict[bytes, int]]:
     """The contents already kept under these UIDs: place -> digest -> variant number."""
-    found: dict[Place, dict[bytes, int]] = defaultdict(dict)
-    for uid in {place[3] for place in places}:
-        for institution, study_uid, series_uid, sha256, variant in session.rows(_DIGESTS, {"uid": uid}):
-            found[(institution, study_uid, series_uid, uid)][sha256] = variant
+    found: dict[Place, dict[bytes, int]] = {}
+    for place in set(places):
+        if rows := session.rows(_DIGESTS, _named(place)):
+            found[place] = dict(rows)
     return found
 
 
-_DIGESTS = """
-    SELECT study.institution, study.study_uid, series.series_uid, instance.sha256, instance.variant
-    FROM instance JOIN series ON series.pk = instance.series_pk JOIN study ON study.pk = series.study_pk
-    WHERE instance.sop_uid = :uid
+def spot_of(session: Session, place: Place, sha256: bytes) -> Any:
+    """The row of one content: `pk`, its `pack`'s name, `study_pk`, `series_pk`, `payload_at` and the sizes."""
+    return session.rows(_SPOT, {**_named(place), "sha256": sha256})[0]
+
+
+def _named(place: Place) -> dict[str, Any]:
+    return dict(zip(("institution", "study_uid", "series_uid", "sop_uid"), place, strict=True))
+
+
+# From the institution's study down by unique keys, in this order: one SOP Instance UID under which thousands of other
+# studies have objects costs nothing.
+_AT_PLACE = """
+    FROM study CROSS JOIN series ON series.study_pk = study.pk CROSS JOIN instance ON instance.series_pk = series.pk
+    WHERE study.institution = :institution AND study.study_uid = :study_uid AND series.series_uid = :series_uid
+    AND instance.sop_uid = :sop_uid
 """
+_DIGESTS = f"SELECT instance.sha256, instance.variant {_AT_PLACE}"
+_SPOT = f"""
+    SELECT instance.pk, study.pk AS study_pk, series.pk AS series_pk, instance.payload_at, instance.payload_bytes,
+    instance.tail_bytes, (SELECT name FROM pack WHERE pack.pk = instance.pack_pk) AS pack
+    {_AT_PLACE} AND instance.sha256 = :sha256
+"""  # noqa: S608 - all ours
 
 
 def write(session: Session, group: Sequence[Indexed], known: Known) -> Known:
@@ -86,6 +103,7 @@ def write(session: Session, group: Sequence[Indexed], known: Known) -> Known:
     for each in group:
         by_study[(each.prepared.institution, each.prepared.identity.study_uid)].append(each)
     rows: list[dict[str, Any]] = []
+    keys: list[dict[str, Any]] = []
     for key, members in by_study.items():
         study = staged.studies[key] = _study(session, key, members, known)
         by_series: dict[str, list[Indexed]] = defaultdict(list)
@@ -95,8 +113,12 @@ def write(session: Session, group: Sequence[Indexed], known: Known) -> Known:
             series_pk = known.series.get((study.pk, series_uid)) or _series(session, study.pk, series_uid, slices)
             staged.series[(study.pk, series_uid)] = series_pk
             session.run(_COUNT_SERIES, _sums(series_pk, slices))
-            rows += [_instance_row(each, series_pk, _pack(session, each.placed, known, staged)) for each in slices]
+            new = [_instance_row(each, series_pk, _pack(session, each.placed, known, staged)) for each in slices]
+            rows += new
+            at_series = {"study_pk": study.pk, "series_pk": series_pk, "mark": FLAGS["variant"]}
+            keys += [at_series | {"uid": row["sop_uid"]} for row in new]
     session.run_many(_ADD_INSTANCE, rows)
+    session.run_many(_MARK_UID_TWICE, keys)
     _advance_packs(session, group)
     return staged
 
@@ -114,8 +136,10 @@ def _study(session: Session, key: tuple[str, str], members: Sequence[Indexed], k
     row = known.studies.get(key) or _find_study(session, key) or _add_study(session, key, members[0].prepared)
     last = max(each.prepared.received_at_ms for each in members)
     session.run(_COUNT_STUDY, {**_sums(row.pk, members), "last": last, "flags": _flags(row, members)})
-    modalities = row.modalities | {m for each in members if (m := scan.text(each.prepared.header, "00080060"))}
-    if modalities != row.modalities:
+    arrived = {m for each in members if (m := scan.text(each.prepared.header, "00080060"))}
+    if not arrived <= row.modalities:
+        written = session.rows("SELECT modalities FROM study WHERE pk = :pk", {"pk": row.pk})  # by whatever process
+        modalities = frozenset(written[0][0].split()) | arrived
         session.run("UPDATE study SET modalities = :m WHERE pk = :pk", {"m": _spaced(modalities), "pk": row.pk})
         row = replace(row, modalities=modalities)
     return row
@@ -201,6 +225,16 @@ def study_grams(row: dict[str, Any]) -> str:
 # --- series and instances ---
 
 
+# An image of the same number in another series of the study: its content differs by the Series Instance UID at least.
+# Among the first hundred objects of that number, so that nobody can make this dear.
+_MARK_UID_TWICE = """
+    UPDATE study SET flags = flags | :mark WHERE pk = :study_pk AND EXISTS (
+        SELECT 1 FROM (SELECT series_pk FROM instance WHERE sop_uid = :uid LIMIT 100) AS same
+        CROSS JOIN series ON series.pk = same.series_pk
+        WHERE series.study_pk = :study_pk AND series.pk <> :series_pk)
+"""
+
+
 def _series(session: Session, study_pk: int, series_uid: str, slices: Sequence[Indexed]) -> int:
     sql = "SELECT pk FROM series WHERE study_pk = :study_pk AND series_uid = :uid"
     if found := session.rows(sql, {"study_pk": study_pk, "uid": series_uid}):
@@ -255,6 +289,33 @@ _ADD_INSTANCE = _insert(
         "pack_pk", "record_at", "payload_at", "payload_bytes", "tail_bytes", "frames", "deflated", "received_at_ms",
     ),
 )  # fmt: skip
+
+
+def point_again(session: Session, each: Indexed) -> None:
+    """An instance whose bytes were lost and came again: its row names where they are now, its study settles anew."""
+    p = each.prepared
+    spot = spot_of(session, place_of(p), p.body_sha256)
+    row = _instance_row(each, spot["series_pk"], pack_pk(session, each.placed.blob))
+    session.run(_POINT, {name: row[name] for name in _PLACED} | {"pk": spot["pk"]})
+    more = each.placed.payload_bytes - spot["payload_bytes"]
+    for sql, pk in ((_GROW_STUDY, spot["study_pk"]), (_GROW_SERIES, spot["series_pk"])):
+        session.run(sql, {"pk": pk, "more": more})
+    advance_pack(session, each.placed.blob, each.placed.end)
+
+
+#: What depends on where the bytes are, and on the file meta information before them.
+_PLACED = (
+    "transfer_syntax_uid", "pack_pk", "record_at", "payload_at", "payload_bytes", "tail_bytes", "frames", "deflated",
+)  # fmt: skip
+_POINT = f"UPDATE instance SET {', '.join(f'{name} = :{name}' for name in _PLACED)} WHERE pk = :pk"  # noqa: S608 - names are ours
+_GROW_STUDY = "UPDATE study SET size_bytes = size_bytes + :more, revision = revision + 1 WHERE pk = :pk"
+_GROW_SERIES = "UPDATE series SET size_bytes = size_bytes + :more, revision = revision + 1 WHERE pk = :pk"
+
+
+def pass_over(session: Session, placed: Placed) -> None:
+    """A record whose content another process indexed meanwhile: recovery need not look at it."""
+    pack_pk(session, placed.blob)
+    advance_pack(session, placed.blob, placed.end)
 
 
 def _pack(session: Session, placed: Placed, known: Known, staged: Known) -> int:

@@ -8,16 +8,18 @@ from collections.abc import Iterable, Mapping
 from huitong.imaging.model import Outcome
 
 
-def outcome(known: Mapping[bytes, int], sha256: bytes) -> tuple[Outcome, int]:
+def outcome(known: Mapping[bytes, int], sha256: bytes, *, lost: bool = False) -> tuple[Outcome, int]:
     """What to do with content `sha256` when `known` maps the digests under the same UIDs to their variant numbers.
 
     Gives the outcome and the variant number. Nothing is ever overwritten: other content becomes the next variant.
+    `lost` says that the bytes of a known content are not there any more: they are kept again, under their number.
     """
-    if sha256 in known:
-        return Outcome.ALREADY, known[sha256]
-    if known:
-        return Outcome.VARIANT, max(known.values()) + 1
-    return Outcome.KEPT, 0
+    if sha256 not in known:
+        return (Outcome.VARIANT, max(known.values()) + 1) if known else (Outcome.KEPT, 0)
+    variant = known[sha256]
+    if not lost:
+        return Outcome.ALREADY, variant
+    return (Outcome.VARIANT if variant else Outcome.KEPT), variant
 
 
 def settled(last_at_ms: int, now_ms: int, settle_s: float) -> bool:
