@@ -44,9 +44,9 @@ class Ingest:
 
 
 def share(instances: Sequence[Instance], number: int, clients: int) -> Sequence[Instance]:
-    """What client `number` sends: whole studies, as scanners do."""
-    count = len(instances) // clients
-    return instances[number * count : (number + 1) * count]
+    """What client `number` sends: a run of its own, so that studies stay whole, as scanners send them."""
+    first, end = (len(instances) * each // clients for each in (number, number + 1))
+    return instances[first:end]
 
 
 def by_storescu(clients: int, environment: Mapping[str, str]) -> Callable[[Target, Sequence[Instance]], Client]:

@@ -7,6 +7,8 @@ import io
 import pydicom
 import pytest
 from bench.corpus import Corpus, Instance, element, study_of, uid
+from bench.ingest import Ingest, share
+from bench.scenarios import GROUPS
 from bench.search import deep_page_cases, hanzi_name_cases, patient_id_cases, romanised_name_cases
 
 
@@ -70,6 +72,22 @@ def test_uids_are_valid_and_as_long_as_each_other() -> None:
     made = [uid("a", number) for number in range(200)]
     assert all(pydicom.uid.UID(each).is_valid for each in made)
     assert {len(each) for each in made} == {44}
+
+
+@pytest.mark.parametrize("scenario", GROUPS["ingest"], ids=lambda one: f"{one.name}-{one.clients}")
+def test_clients_send_everything_once_and_each_whole_studies(corpus: Corpus, scenario: Ingest) -> None:
+    instances = scenario.instances(corpus, 0, 12)
+    shares = [share(instances, number, scenario.clients) for number in range(scenario.clients)]
+    assert [one for each in shares for one in each] == list(instances)
+    assert len(instances) >= 12
+    studies = [{one.study for one in each} for each in shares]
+    assert sum(map(len, studies)) == len(set().union(*studies))
+
+
+@pytest.mark.parametrize("count", [1, 7, 8, 2001])
+def test_no_remainder_is_left_behind(corpus: Corpus, count: int) -> None:
+    instances = list(corpus.tiny(corpus.index_studies(count)))
+    assert sum(len(share(instances, number, 4)) for number in range(4)) == count
 
 
 def test_an_element_is_padded_to_even_length() -> None:
