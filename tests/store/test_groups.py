@@ -84,3 +84,14 @@ def test_a_cancelled_item_is_committed_all_the_same() -> None:
     gate.set()
     groups.close()
     assert seen == [1, 2]
+
+
+def test_a_commit_that_forgets_an_answer_ends_neither_the_thread_nor_the_waiting() -> None:
+    groups: Groups[int, int] = Groups(lambda items: [] if 1 in items else list(items), most=1, name="t")
+    forgotten, answered = Future[int](), Future[int]()
+    groups.submit(1, forgotten)
+    groups.submit(2, answered)
+    with pytest.raises(ValueError):
+        forgotten.result(10)
+    assert answered.result(10) == 2
+    groups.close()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from math import nan
 
 from anyio import to_thread
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -14,7 +16,8 @@ from huitong import __version__
 from huitong.base import metrics
 from huitong.base.errors import HuitongError
 from huitong.imaging.actions import count_unsettled
-from huitong.store.files import free_bytes
+from huitong.store import groups
+from huitong.store.files import disk_faults, free_bytes
 from huitong.store.store import Store
 
 
@@ -38,17 +41,39 @@ def routes(store: Store, associations: Callable[[], int]) -> list[BaseRoute]:
 
 def _problems(store: Store) -> list[str]:
     """Why new objects could not be kept just now."""
-    problems = []
-    if free_bytes(store.layout.root) < store.settings.keep_free_bytes:
-        problems.append("the data volume is full")
+    return [problem for check in (_volume, _database, _threads) for problem in check(store)]
+
+
+def _volume(store: Store) -> list[str]:
     try:
-        with store.database.read():
-            pass
+        with disk_faults():
+            free, flags = free_bytes(store.layout.root), os.statvfs(store.layout.spool).f_flag
     except HuitongError as e:
-        problems.append(str(e))
-    return problems
+        return [str(e)]
+    if flags & os.ST_RDONLY or not os.access(store.layout.spool, os.W_OK | os.X_OK):
+        return ["the data volume is not writable"]
+    return ["the data volume is full"] if free < store.settings.keep_free_bytes else []
+
+
+def _database(store: Store) -> list[str]:
+    try:
+        store.database.check()
+    except HuitongError as e:
+        return [str(e)]
+    return []
+
+
+def _threads(_store: Store) -> list[str]:
+    return [f"the thread {name} has ended" for name in groups.stopped()]
 
 
 def _gauge(store: Store) -> None:
-    metrics.FREE_BYTES.set(free_bytes(store.layout.root))
-    metrics.UNSETTLED.set(count_unsettled(store))
+    """What cannot be found out is not a number: the other counts are most wanted when the store is at fault."""
+    try:
+        metrics.FREE_BYTES.set(free_bytes(store.layout.root))
+    except OSError:
+        metrics.FREE_BYTES.set(nan)
+    try:
+        metrics.UNSETTLED.set(count_unsettled(store))
+    except HuitongError:
+        metrics.UNSETTLED.set(nan)

@@ -42,6 +42,7 @@ async def serve(settings: Settings, started: Callable[[Serving], None] = lambda 
     archive = open_now(settings)
     settler = imaging.Settler(archive.store)
     dimse = DimseServer(_dimse_service(archive))
+    others = asyncio.create_task(_stop_with_http(stop, dimse, settler, settings.stop_grace_s), name="stop")
     try:
         dimse_port = await _listen(dimse, settings)
         settler.start()
@@ -59,12 +60,27 @@ async def serve(settings: Settings, started: Callable[[Serving], None] = lambda 
             started=accepting,
         )
     finally:
-        log.info("stopping")
-        await dimse.stop(settings.stop_grace_s)
-        if settler.started:
-            await asyncio.to_thread(settler.stop)
+        stop.set()
+        await others
         await asyncio.to_thread(archive.store.close)
         log.info("stopped")
+
+
+async def _stop_with_http(
+    stop: asyncio.Event,
+    dimse: DimseServer,  # type: ignore[type-arg]
+    settler: imaging.Settler,
+    grace_s: float,
+) -> None:
+    """All doors close at one moment and have one deadline: a sender must not find one still open behind another."""
+    await stop.wait()
+    log.info("stopping")
+    await asyncio.gather(dimse.stop(grace_s), asyncio.to_thread(_stop_settler, settler))
+
+
+def _stop_settler(settler: imaging.Settler) -> None:
+    if settler.started:
+        settler.stop()
 
 
 async def _listen(dimse: DimseServer, settings: Settings) -> int:  # type: ignore[type-arg]

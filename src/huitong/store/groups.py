@@ -6,10 +6,22 @@ import queue
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
+from weakref import WeakSet
+
+from huitong.base.errors import StoreUnavailable
 
 Item = TypeVar("Item")
 Receipt = TypeVar("Receipt")
+
+
+#: Those of this process that have not been closed.
+_AT_WORK: WeakSet[Groups[Any, Any]] = WeakSet()
+
+
+def stopped() -> list[str]:
+    """The names of groups whose thread ended though nobody closed them: what is handed to them waits for nobody."""
+    return sorted(each.name for each in list(_AT_WORK) if not each.working)
 
 
 class Groups(Generic[Item, Receipt]):
@@ -28,13 +40,24 @@ class Groups(Generic[Item, Receipt]):
         most: int,
         name: str,
     ) -> None:
+        self.name = name
         self._commit, self._most = commit, most
         self._waiting: queue.SimpleQueue[tuple[Item, Future[Receipt]] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
+        _AT_WORK.add(self)
+
+    @property
+    def working(self) -> bool:
+        return self._thread.is_alive()
 
     def submit(self, item: Item, future: Future[Receipt]) -> None:
-        """`future` gets the receipt, or the exception, when the item's group is done."""
+        """`future` gets the receipt, or the exception, when the item's group is done.
+
+        Raises StoreUnavailable when nobody works on groups any more.
+        """
+        if not self.working:
+            raise StoreUnavailable(f"{self.name} has stopped")
         self._waiting.put((item, future))
 
     def _run(self) -> None:
@@ -57,12 +80,12 @@ class Groups(Generic[Item, Receipt]):
         return group, False
 
     def _settle(self, group: list[tuple[Item, Future[Receipt]]]) -> None:
-        receipts: Sequence[Receipt | Exception]
+        answered: list[tuple[tuple[Item, Future[Receipt]], Receipt | Exception]]
         try:
-            receipts = self._commit([item for item, _ in group])
+            answered = list(zip(group, self._commit([item for item, _ in group]), strict=True))
         except Exception as e:
-            receipts = [e] * len(group)
-        for (_, future), receipt in zip(group, receipts, strict=True):
+            answered = [(each, e) for each in group]
+        for (_, future), receipt in answered:
             if not future.set_running_or_notify_cancel():
                 continue
             if isinstance(receipt, Exception):
@@ -72,5 +95,6 @@ class Groups(Generic[Item, Receipt]):
 
     def close(self) -> None:
         """Everything submitted so far is committed and answered when this returns."""
+        _AT_WORK.discard(self)
         self._waiting.put(None)
         self._thread.join()
