@@ -140,7 +140,7 @@ def test_candidates_too_many_to_list_are_walked_with_the_same_answer(
 ) -> None:
     condition = Condition("00100020", Match.WILDCARD, ("*000*",))
     listed = [r.patient_id for r in archive.rows(condition)]
-    monkeypatch.setattr(search, "_CANDIDATES", 2)
+    monkeypatch.setattr(search, "CANDIDATES", 2)
     assert [r.patient_id for r in archive.rows(condition)] == listed
     assert archive.find(Level.STUDY, condition, count_exactly=True).total == len(listed)
 
@@ -148,7 +148,7 @@ def test_candidates_too_many_to_list_are_walked_with_the_same_answer(
 def test_a_walk_without_matches_stops_and_says_where_to_go_on(
     archive: TestArchive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(search, "_WALK", 2)
+    monkeypatch.setattr(search, "WALK", 2)
     condition = Condition("00100020", Match.WILDCARD, ("?-?",))
     found, after, pages = [], None, 0
     while True:
@@ -164,7 +164,7 @@ def test_a_walk_without_matches_stops_and_says_where_to_go_on(
 @pytest.mark.parametrize("cursor", ["", "x", "W10", "bnVsbA", "WzEsMiwzXQ"])
 def test_a_cursor_that_is_none_of_ours_is_refused(archive: TestArchive, cursor: str) -> None:
     with pytest.raises(BadRequest):
-        search.cursor_values(cursor)
+        search.Cursor.read(cursor)
 
 
 def test_rows_have_what_the_standard_requires_and_what_was_asked_for(archive: TestArchive) -> None:

@@ -29,7 +29,11 @@ class Lru(Generic[K, V]):
             return found[0]
 
     def put(self, key: K, value: V, weight: int = 1) -> None:
-        """What alone weighs more than a quarter of the limit is not kept: it would empty the cache."""
+        """What alone weighs more than a quarter of the limit is not kept: it would empty the cache.
+
+        Nothing weighs less than 1, or what weighs nothing would be kept for ever.
+        """
+        weight = max(weight, 1)
         with self._lock:
             if (old := self._kept.pop(key, None)) is not None:
                 self._weight -= old[1]

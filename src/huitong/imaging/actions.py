@@ -5,6 +5,7 @@ operator.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,8 +58,12 @@ __all__ = [
     "verify",
 ]
 
-#: Instances whose places are remembered, a whole series at a time.
-_PLACES = 60_000
+#: Bytes of memory for the places of instances, once by UID and once by series.
+_PLACES_BYTES = 96 << 20
+#: Series of more instances are not read whole to find one of them.
+_SMALL_SERIES = 5000
+#: Series shown on a study's page at most.
+_SHOWN_SERIES = 500
 
 
 # --- keeping ---
@@ -113,13 +118,17 @@ def list_studies(work: Work, query: Query) -> tuple[list[StudyRow], Found]:
 
 
 def show_study(work: Work, study_uid: str, institution: str | None = None) -> tuple[StudyRow, list[SeriesRow]]:
-    """A study and its series for a page. Raises NotFound."""
+    """A study and its series for a page, the first 500 (`StudyRow.series_count` says how many there are).
+
+    Raises NotFound.
+    """
     with work.store.database.read() as tx:
         row = lookups.study_row(tx, study_uid, institution)
         if row is None:
             raise NotFound("study")
-        series = lookups.series_of(tx, study_uid, None, institution)
-        return row, [lookups.series_row(s, lookups.middle_uid(tx, s.pk, s.instance_count)) for s in series]
+        series = lookups.series_of(tx, study_uid, None, institution, _SHOWN_SERIES)
+        middle = lookups.middle_uids(tx, [s.pk for s in series])
+        return row, [lookups.series_row(s, middle.get(s.pk, "")) for s in series]
 
 
 def variants(work: Work, study_uid: str, institution: str | None = None) -> list[StoredInstance]:
@@ -131,8 +140,10 @@ def variants(work: Work, study_uid: str, institution: str | None = None) -> list
 
 def representatives(work: Work, studies: list[StudyRow]) -> list[tuple[str, str] | None]:
     """For each study the (series UID, SOP instance UID) whose thumbnail stands for it: of its largest series."""
+    keys = [(each.institution, each.study_uid) for each in studies]
     with work.store.database.read() as tx:
-        return [lookups.representative(tx, each.study_uid, each.institution) for each in studies]
+        found = lookups.representatives(tx, keys)
+    return [found.get(key) for key in keys]
 
 
 # --- finding bytes ---
@@ -140,17 +151,36 @@ def representatives(work: Work, studies: list[StudyRow]) -> list[tuple[str, str]
 
 def locate(work: Work, study_uid: str, series_uid: str, sop_uid: str, institution: str | None = None) -> StoredInstance:
     """Where one instance is. Raises NotFound."""
-    places = _places(work.store)
-    key = (institution, study_uid, series_uid)
-    series = places.get(key)
-    if series is None or sop_uid not in series:
+    places, key = _places(work.store), (institution, study_uid, series_uid)
+    known = places.get(key) or places.get((*key, sop_uid))
+    if known is None or sop_uid not in known:
         with work.store.database.read() as tx:
-            found = lookups.instances(tx, study_uid, series_uid, institution)
-        series = {each.sop_instance_uid: each for each in found}
-        places.put(key, series, len(series))
-    if sop_uid not in series:
-        raise NotFound("instance")
-    return series[sop_uid]
+            known = _read_places(tx, key, sop_uid)
+        if not known:
+            raise NotFound("instance")
+        weight = _weight_bytes(known.values())
+        if len(known) > 1 and weight * 4 <= _PLACES_BYTES:
+            places.put(key, known, weight)
+        else:
+            places.put((*key, sop_uid), one := {sop_uid: known[sop_uid]}, _weight_bytes(one.values()))
+    return known[sop_uid]
+
+
+def _read_places(tx: Connection, key: tuple[str | None, str, str], sop_uid: str) -> dict[str, StoredInstance]:
+    """The instance, with its whole series where that is small; empty if there is no such instance."""
+    institution, study_uid, series_uid = key
+    found = lookups.instances(tx, study_uid, series_uid, institution, sop_uid)
+    series = lookups.series_of(tx, study_uid, series_uid, institution) if found else []
+    if series and 1 < series[0].instance_count <= _SMALL_SERIES:
+        found = lookups.instances_of_series(tx, series[0].pk)
+    return {each.sop_instance_uid: each for each in found}
+
+
+def _weight_bytes(instances: Iterable[StoredInstance]) -> int:
+    """About the memory that they take: every fragment of a frame is a tuple of two numbers."""
+    frames = [each.frames for each in instances]
+    fragments = sum(sum(map(len, each.fragments)) + each.count for each in frames if each and each.fragments)
+    return 1500 * len(frames) + 130 * fragments
 
 
 def locate_all(
@@ -167,11 +197,11 @@ def locate_all(
 
 def _of_series(store: Store, tx: Connection, row: Row[Any]) -> list[StoredInstance]:
     """The series' instances, remembered until it changes."""
-    recent = store.once("imaging.series", lambda: Lru[tuple[int, int], list[StoredInstance]](_PLACES))
+    recent = store.once("imaging.series", lambda: Lru[tuple[int, int], list[StoredInstance]](_PLACES_BYTES))
     found = recent.get((row.pk, row.revision))
     if found is None:
         found = lookups.instances_of_series(tx, row.pk)
-        recent.put((row.pk, row.revision), found, len(found))
+        recent.put((row.pk, row.revision), found, _weight_bytes(found))
     return found
 
 
@@ -257,5 +287,6 @@ def _header_reader(work: Work) -> finding.HeaderReader:
     return lambda stored: header(work, stored)
 
 
-def _places(store: Store) -> Lru[tuple[str | None, str, str], dict[str, StoredInstance]]:
-    return store.once("imaging.places", lambda: Lru[Any, Any](_PLACES))
+def _places(store: Store) -> Lru[tuple[str | None, ...], dict[str, StoredInstance]]:
+    """By institution, study and series: the series; with the SOP Instance UID as well: this one instance."""
+    return store.once("imaging.places", lambda: Lru[Any, Any](_PLACES_BYTES))

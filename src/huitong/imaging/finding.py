@@ -1,32 +1,29 @@
-"""Answers to searches as DICOM JSON rows: those required at each level and those asked for (PS3.18 10.6.3.3)."""
+"""Answers to searches as DICOM JSON rows: those required at each level and those asked for (PS3.18 10.6.3.3).
+
+Below study level the studies are walked in the order of the list (`search.Walk`), and the rows of each counted or read.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from time import monotonic
 from typing import Any
 
 import orjson
 from pydicom.datadict import dictionary_VR
 from sqlalchemy import ColumnElement, Connection, Row, Select, func, select
 
+from huitong.base.errors import OurFault
 from huitong.imaging import attributes as at
 from huitong.imaging import lookups, search
 from huitong.imaging.model import StoredInstance
 from huitong.imaging.tables import INSTANCE, SERIES, STUDY
 from huitong.wire.query import Condition, Found, Match, Query
 
-#: Instance rows whose headers are read to answer conditions that only the header holds.
-_HEADERS = 5000
-#: What a row below study level carries of its study, for answers and checks.
-_OF_STUDY = (
-    STUDY.c.study_uid,
-    STUDY.c.name_forms,
-    STUDY.c.referring_forms,
-    STUDY.c.patient_id,
-    STUDY.c.accession_number,
-    STUDY.c.attributes.label("study_attributes"),
-    STUDY.c.description.label("study_description"),
-)
+#: Studies whose rows are counted by one statement.
+_BATCH = 200
 
 
 def study_json(r: Row[Any], query: Query) -> dict[str, Any]:
@@ -72,22 +69,26 @@ _SERIES_COLUMNS: dict[str, ColumnElement[Any]] = {
 
 def find_series(tx: Connection, query: Query, *, limit: int, count_limit: int) -> Found:
     """A page of series: of one study, or of all studies that match."""
-    plan, checks = search.Plan(), []
-    below = [c for c in query.conditions if not _goes_up(c, at.SERIES_TAGS | {"0020000E"})]
-    for condition in below:
+    up, where, checks = [], list[search.Where](), list[search.Check]()
+    for condition in map(search.bounded, query.conditions):
         column = _SERIES_COLUMNS.get(condition.tag)
-        if column is not None and condition.match is Match.EQUAL:
-            plan.where.append(column.in_(_typed(column, condition.values)))
+        if _goes_up(condition, at.SERIES_TAGS | {"0020000E"}):
+            up.append(condition)
+        elif column is not None and condition.match is Match.EQUAL:
+            where.append(column.in_(_typed(column, condition.values)))
         else:
             checks.append(search.json_check(condition))
-    up = search.study_plan(_upper(query, below))
-    statement = select(SERIES, *_OF_STUDY).join(STUDY, STUDY.c.pk == SERIES.c.study_pk).where(*up.where, *plan.where)
-    order = (*search.ORDER, SERIES.c.series_number.is_(None), SERIES.c.series_number, SERIES.c.pk)
-    rows, total, at_least, more = _paged(
-        tx, statement, order, [*_upwards(up.checks), *checks], query, limit, count_limit
+    statement = (
+        select(SERIES, STUDY.c.study_uid, STUDY.c.attributes.label("study_attributes"))
+        .join_from(SERIES, STUDY, STUDY.c.pk == SERIES.c.study_pk)
+        .where(*where)
+        .order_by(*lookups.IN_STUDY)
     )
-    answers = [_series_json(r, query) for r in rows]
-    return Found(answers, total, at_least, str(query.offset + limit) if more else None)
+    counted = select(SERIES.c.study_pk, func.count()).where(*where).group_by(SERIES.c.study_pk)
+    plan = _study_plan(tx, query, up)
+    below = _Below(plan, statement, counted, "" if where or checks else "series_count", checks)
+    page = _page(tx, below, query, limit, count_limit)
+    return Found([_series_json(r, query) for r in page.rows], page.total, page.at_least, page.next)
 
 
 def _goes_up(condition: Condition, own: Iterable[str]) -> bool:
@@ -95,26 +96,29 @@ def _goes_up(condition: Condition, own: Iterable[str]) -> bool:
     return condition.tag.partition(".")[0] not in own and search.is_study_condition(condition)
 
 
-def _upper(query: Query, below: list[Condition]) -> Query:
-    return Query(
-        query.level,
-        tuple(c for c in query.conditions if c not in below),
-        study_uid=query.study_uid,
-        institution=query.institution,
-    )
+def _study_plan(tx: Connection, query: Query, up: list[Condition]) -> search.Plan:
+    """The studies to look into: those that the query means, narrowed by what its own level says of them."""
+    plan = search.study_plan(Query(query.level, tuple(up), study_uid=query.study_uid, institution=query.institution))
+    for condition in query.conditions:
+        if condition.match is Match.EQUAL and condition.tag == "00080060":
+            plan.modalities.append(condition)
+        elif condition.match is Match.EQUAL and condition.tag in _WHOSE:
+            column, joined = _WHOSE[condition.tag]
+            named = tx.execute(joined.where(column.in_(condition.values)).distinct().limit(search.CANDIDATES + 1))
+            pks = [r[0] for r in named]
+            if len(pks) <= search.CANDIDATES:
+                plan.pks = pks if plan.pks is None else sorted(set(pks).intersection(plan.pks))
+    return plan
 
 
-def _upwards(checks: list[search.Check]) -> list[search.Check]:
-    """Study checks, run on a joined row in which the study's own JSON and description have other names."""
-    return [lambda r, check=check: check(_StudyView(r)) for check in checks]  # type: ignore[misc]
-
-
-class _StudyView:
-    """A joined row, seen as a row of the study table."""
-
-    def __init__(self, row: Row[Any]) -> None:
-        self.attributes = row.study_attributes
-        self._mapping = {**row._mapping, "description": row.study_description}
+#: UIDs that name their study at once.
+_WHOSE: dict[str, tuple[ColumnElement[str], Select[Any]]] = {
+    "0020000E": (SERIES.c.series_uid, select(SERIES.c.study_pk)),
+    "00080018": (
+        INSTANCE.c.sop_uid,
+        select(SERIES.c.study_pk).join_from(INSTANCE, SERIES, SERIES.c.pk == INSTANCE.c.series_pk),
+    ),
+}
 
 
 def _typed(column: ColumnElement[Any], values: Iterable[str]) -> list[Any]:
@@ -148,41 +152,52 @@ HeaderReader = Callable[[StoredInstance], dict[str, Any]]
 
 def find_instances(tx: Connection, query: Query, read_header: HeaderReader, *, limit: int, count_limit: int) -> Found:
     """A page of instances, each answered from its own header. `read_header(stored)` gives it."""
-    where, deep, up = [INSTANCE.c.variant == 0], [], []
-    for condition in query.conditions:
+    up, where, deep = [], list[search.Where](), list[search.Check]()
+    for condition in map(search.bounded, query.conditions):
         column = _INSTANCE_COLUMNS.get(condition.tag)
         if column is not None and condition.match is Match.EQUAL:
             where.append(column.in_(_typed(column, condition.values)))
         elif column is None and search.is_study_condition(condition):
             up.append(condition)
         else:
-            deep.append(condition)
+            deep.append(_header_check(condition, read_header))
     if query.series_uid is not None:
         where.append(SERIES.c.series_uid == query.series_uid)
-    plan = search.study_plan(Query(query.level, tuple(up), study_uid=query.study_uid, institution=query.institution))
-    statement = (
-        select(INSTANCE, *_OF_STUDY)
-        .join(SERIES, SERIES.c.pk == INSTANCE.c.series_pk)
-        .join(STUDY, STUDY.c.pk == SERIES.c.study_pk)
+    first = (*where, INSTANCE.c.variant == 0)
+    statement = lookups.STORED.where(*first).order_by(*lookups.IN_STUDY, *lookups.IN_SERIES)
+    counted = (
+        select(SERIES.c.study_pk, func.count())
+        .join_from(SERIES, INSTANCE, SERIES.c.pk == INSTANCE.c.series_pk)
+        .where(*first)
+        .group_by(SERIES.c.study_pk)
     )
-    order = (*search.ORDER, SERIES.c.series_number.is_(None), SERIES.c.series_number, SERIES.c.pk, *lookups.IN_SERIES)
-    checks = _upwards(plan.checks) + [_header_check(tx, c, read_header) for c in deep]
-    rows, total, at_least, more = _paged(
-        tx, statement.where(*plan.where, *where), order, checks, query, limit, count_limit
-    )
-    stored = lookups.instances_by_pk(tx, [r.pk for r in rows])
-    answers = [_instance_json(stored[r.pk], read_header(stored[r.pk]), query) for r in rows]
-    return Found(answers, total, at_least, str(query.offset + limit) if more else None)
+    plan = _study_plan(tx, query, up)
+    below = _Below(plan, statement, counted, "" if where or deep else "instance_count", deep)
+    page = _page(tx, below, query, limit, count_limit)
+    stored = [lookups.stored_of(r) for r in page.rows]
+    answers = [_instance_json(each, _header(each, read_header), query) for each in stored]
+    return Found(answers, page.total, page.at_least, page.next)
 
 
-def _header_check(tx: Connection, condition: Condition, read_header: HeaderReader) -> search.Check:
+def _header_check(condition: Condition, read_header: HeaderReader) -> search.Check:
     path = condition.tag.split(".")
+    return lambda r: search.value_matches(_header(lookups.stored_of(r), read_header), path, condition)
 
-    def check(r: Row[Any]) -> bool:
-        stored = lookups.instances_by_pk(tx, [r.pk])[r.pk]
-        return search.value_matches(read_header(stored), path, condition)
 
-    return check
+def _header(stored: StoredInstance, read_header: HeaderReader) -> dict[str, Any]:
+    """The header, or what the index knows of it where its pack is gone: one loss must not hide the others."""
+    try:
+        return read_header(stored)
+    except OurFault:
+        known: dict[str, Any] = {
+            "00080016": {"vr": "UI", "Value": [stored.sop_class_uid]},
+            "00080018": {"vr": "UI", "Value": [stored.sop_instance_uid]},
+            "0020000D": {"vr": "UI", "Value": [stored.study_uid]},
+            "0020000E": {"vr": "UI", "Value": [stored.series_uid]},
+        }
+        if stored.instance_number is not None:
+            known["00200013"] = {"vr": "IS", "Value": [stored.instance_number]}
+        return known
 
 
 def _instance_json(stored: StoredInstance, header: dict[str, Any], query: Query) -> dict[str, Any]:
@@ -196,22 +211,162 @@ def _instance_json(stored: StoredInstance, header: dict[str, Any], query: Query)
 # --- paging below study level ---
 
 
-def _paged(
-    tx: Connection,
-    statement: Select[Any],
-    order: Iterable[Any],
-    checks: list[search.Check],
-    query: Query,
-    limit: int,
-    count_limit: int,
-) -> tuple[list[Row[Any]], int | None, int, bool]:
-    """Rows of the page, the total if known, how many at least, and whether there are more."""
-    offset = int(query.after) if query.after and query.after.isdigit() else query.offset
-    ordered = statement.order_by(*order)
-    if checks:
-        passed = [r for r in tx.execute(ordered.limit(_HEADERS)) if all(check(r) for check in checks)]
-        return passed[offset : offset + limit], len(passed), len(passed), len(passed) > offset + limit
-    rows = list(tx.execute(ordered.offset(offset).limit(limit + 1)))
-    counted = statement.with_only_columns(STUDY.c.pk).limit(count_limit + 1)
-    total = tx.execute(select(func.count()).select_from(counted.subquery())).scalar_one()
-    return rows[:limit], total if total <= count_limit else None, total, len(rows) > limit
+@dataclass(frozen=True, slots=True)
+class _Below:
+    """Rows below study level: of which studies, how they are read, counted and checked."""
+
+    plan: search.Plan
+    #: Rows in the order within their study.
+    rows: Select[Any]
+    #: `study_pk` and how many, for many studies.
+    counted: Select[Any]
+    #: The column of the study that has the same count, empty if none does.
+    count_column: str
+    checks: list[search.Check]
+
+
+@dataclass(slots=True)
+class _Place:
+    """Where the next page begins: after `rows` of the study at `key` (-1: behind the study), and `skip` more matches;
+    `passed` matched before."""
+
+    key: search.Key | None
+    rows: int
+    skip: int
+    passed: int
+
+    def text(self) -> str:
+        date, time, pk = self.key or ("", "", 0)
+        return search.write_cursor([date, time, pk, self.rows + 1, self.skip, self.passed])
+
+    @classmethod
+    def read(cls, cursor: str) -> _Place:
+        date, time, pk, rows, skip, passed = search.read_cursor(cursor, 4)
+        return cls((date, time, pk), rows - 1, skip, passed)
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    rows: list[Row[Any]]
+    total: int | None
+    at_least: int
+    next: str | None
+
+
+def _page(tx: Connection, below: _Below, query: Query, limit: int, count_limit: int) -> _Page:
+    place = _Place.read(query.after) if query.after is not None else _Place(None, 0, query.offset, 0)
+    return _Paging(tx, below, place, limit, None if query.count_exactly else count_limit).page()
+
+
+class _Paging:
+    """One page on its way: what has been passed, what is on the page, where it ended."""
+
+    def __init__(self, tx: Connection, below: _Below, place: _Place, limit: int, count_limit: int | None) -> None:
+        self._tx, self._below, self._limit, self._most = tx, below, limit, count_limit
+        self._until = None if count_limit is None else monotonic() + search.WALK_S
+        self._start, self._skip, self._passed = place, place.skip, place.passed
+        self._rows: list[Row[Any]] = []
+        #: Behind the last row of the page.
+        self._ended: _Place | None = None
+        #: Where a bound of time or rows stopped the search.
+        self._stopped: _Place | None = None
+
+    def page(self) -> _Page:
+        walk = self._walk()
+        checked = self._check if self._below.checks else self._count
+        studies = iter(walk)
+        while not self._stopped and not self._enough() and (batch := list(islice(studies, _BATCH))):
+            checked(batch)
+            if self._late() and self._stopped is None:
+                self._stop(_key(batch[-1]), -1)
+        if walk.stopped is not None and self._stopped is None:
+            self._stop(_key(walk.stopped), -1)
+        done = self._stopped is None and not self._enough()
+        more = self._ended if self._ended is not None and self._passed > self._ended.passed else None
+        if not done and more is None:
+            # Whether there is more behind a full page is not known: it is said that there may be.
+            more = self._ended if len(self._rows) >= self._limit else self._stopped
+        return _Page(self._rows, self._passed if done else None, self._passed, more.text() if more else None)
+
+    def _walk(self) -> search.Walk:
+        below, start = self._below, self._start
+        way = search.way_to(self._tx, below.plan, count_limit=self._most)
+        also = [below.count_column] if below.count_column else []
+        behind = {"after": start.key} if start.rows < 0 else {"from_key": start.key}
+        return search.Walk(self._tx, way, below.plan, until=self._until, also=also, **behind)
+
+    def _enough(self) -> bool:
+        """Whether the page is full, is known not to be the last, and no more is counted."""
+        full = self._ended is not None and self._passed > self._ended.passed
+        if self._below.checks and self._most is not None:
+            return full
+        return full and self._most is not None and self._passed > self._most
+
+    def _late(self) -> bool:
+        return self._until is not None and monotonic() > self._until
+
+    def _stop(self, key: search.Key, rows: int) -> None:
+        self._stopped = _Place(key, rows, self._skip, self._passed)
+
+    def _given(self, key: search.Key) -> int:
+        """Rows of the study that an earlier page has dealt with."""
+        return self._start.rows if key == self._start.key else 0
+
+    def _count(self, studies: list[Row[Any]]) -> None:
+        """Studies of which all rows count: those before and behind the page are only counted."""
+        counts = self._counts(studies)
+        for study in studies:
+            key = _key(study)
+            given = self._given(key)
+            there = max(counts.get(study.pk, 0) - given, 0)
+            if self._skip >= there:
+                self._skip -= there
+            elif len(self._rows) < self._limit:
+                rows = list(self._read(key[2], given + self._skip, self._limit - len(self._rows)))
+                self._rows += rows
+                taken, self._skip = self._skip + len(rows), 0
+                self._ended = _Place(key, given + taken, 0, self._passed + taken)
+                if len(self._rows) < self._limit:
+                    self._ended = None
+            self._passed += there
+
+    def _counts(self, studies: list[Row[Any]]) -> dict[int, int]:
+        if name := self._below.count_column:
+            return {study.pk: study._mapping[name] for study in studies}
+        statement = self._below.counted.where(SERIES.c.study_pk.in_([study.pk for study in studies]))
+        return {r[0]: r[1] for r in self._tx.execute(statement)}
+
+    def _check(self, studies: list[Row[Any]]) -> None:
+        """Studies of which every row has to be looked at."""
+        for study in studies:
+            key = _key(study)
+            at_row = self._given(key)
+            for row in self._read(key[2], at_row, None):
+                at_row += 1
+                if all(check(row) for check in self._below.checks):
+                    self._take(row, key, at_row)
+                    if self._enough():
+                        return
+                if self._late():
+                    self._stop(key, at_row)
+                    return
+
+    def _take(self, row: Row[Any], key: search.Key, at_row: int) -> None:
+        self._passed += 1
+        if self._skip:
+            self._skip -= 1
+        elif len(self._rows) < self._limit:
+            self._rows.append(row)
+            if len(self._rows) == self._limit:
+                self._ended = _Place(key, at_row, 0, self._passed)
+
+    def _read(self, study_pk: int, offset: int, limit: int | None) -> Iterator[Row[Any]]:
+        statement = self._below.rows.where(SERIES.c.study_pk == study_pk).offset(offset)
+        if limit is not None:
+            statement = statement.limit(limit)
+        with self._tx.execution_options(yield_per=500).execute(statement) as rows:
+            yield from rows
+
+
+def _key(study: Row[Any]) -> search.Key:
+    return study.study_date, study.study_time, study.pk

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, and_, select
+from sqlalchemy import Connection, Row, Select, and_, func, select, tuple_
 
 from huitong.imaging.model import SeriesRow, StoredInstance, StudyRow
 from huitong.imaging.tables import FLAGS, INSTANCE, PACK, SERIES, STUDY
 from huitong.wire.dicom.frames import Frames
 
-_STORED = (
+#: Instances with all that `stored_of` reads.
+STORED = (
     select(
         STUDY.c.study_uid, STUDY.c.institution, SERIES.c.series_uid, PACK.c.name.label("pack"), INSTANCE,
     )
@@ -37,15 +39,14 @@ def instances(
     variants: bool = False,
 ) -> list[StoredInstance]:
     """Instances in the order of series and instance number; only the first content of each unless `variants`."""
-    query = _STORED.where(whose(study_uid, institution))
+    query = STORED.where(whose(study_uid, institution))
     if series_uid is not None:
         query = query.where(SERIES.c.series_uid == series_uid)
     if sop_uid is not None:
         query = query.where(INSTANCE.c.sop_uid == sop_uid)
     if not variants:
         query = query.where(INSTANCE.c.variant == 0)
-    order = (SERIES.c.series_number.is_(None), SERIES.c.series_number, SERIES.c.pk)
-    return [stored_of(r) for r in tx.execute(query.order_by(*order, *IN_SERIES, INSTANCE.c.variant))]
+    return [stored_of(r) for r in tx.execute(query.order_by(*IN_STUDY, *IN_SERIES, INSTANCE.c.variant))]
 
 
 #: Instances without a number come last, in the order of arrival.
@@ -53,12 +54,12 @@ IN_SERIES = (INSTANCE.c.instance_number.is_(None), INSTANCE.c.instance_number, I
 
 
 def instances_of_series(tx: Connection, series_pk: int) -> list[StoredInstance]:
-    query = _STORED.where(SERIES.c.pk == series_pk, INSTANCE.c.variant == 0)
+    query = STORED.where(SERIES.c.pk == series_pk, INSTANCE.c.variant == 0)
     return [stored_of(r) for r in tx.execute(query.order_by(*IN_SERIES))]
 
 
 def instances_by_pk(tx: Connection, pks: list[int]) -> dict[int, StoredInstance]:
-    return {r.pk: stored_of(r) for r in tx.execute(_STORED.where(INSTANCE.c.pk.in_(pks)))}
+    return {r.pk: stored_of(r) for r in tx.execute(STORED.where(INSTANCE.c.pk.in_(pks)))}
 
 
 def stored_of(r: Row[Any]) -> StoredInstance:
@@ -82,14 +83,19 @@ def stored_of(r: Row[Any]) -> StoredInstance:
     )
 
 
-def series_of(tx: Connection, study_uid: str, series_uid: str | None, institution: str | None) -> list[Row[Any]]:
-    """Rows of `series` (all columns), in series number order."""
+def series_of(
+    tx: Connection, study_uid: str, series_uid: str | None, institution: str | None, limit: int | None = None
+) -> list[Row[Any]]:
+    """Rows of `series` (all columns), in series number order; the first `limit` of them."""
     query: Select[Any] = select(SERIES).join(STUDY, STUDY.c.pk == SERIES.c.study_pk)
     query = query.where(whose(study_uid, institution))
     if series_uid is not None:
         query = query.where(SERIES.c.series_uid == series_uid)
-    order = (SERIES.c.series_number.is_(None), SERIES.c.series_number, SERIES.c.pk)
-    return list(tx.execute(query.order_by(*order)))
+    return list(tx.execute(query.order_by(*IN_STUDY).limit(limit)))
+
+
+#: Series without a number come last, in the order of arrival.
+IN_STUDY = (SERIES.c.series_number.is_(None), SERIES.c.series_number, SERIES.c.pk)
 
 
 def study_row(tx: Connection, study_uid: str, institution: str | None) -> StudyRow | None:
@@ -131,19 +137,34 @@ def series_row(r: Row[Any], middle_uid: str) -> SeriesRow:
     )
 
 
-def middle_uid(tx: Connection, series_pk: int, count: int) -> str:
-    """The SOP Instance UID in the middle of the series."""
-    query = select(INSTANCE.c.sop_uid).where(INSTANCE.c.series_pk == series_pk, INSTANCE.c.variant == 0)
-    return tx.execute(query.order_by(*IN_SERIES).offset(max(count - 1, 0) // 2).limit(1)).scalar() or ""
+def middle_uids(tx: Connection, series_pks: Iterable[int]) -> dict[int, str]:
+    """Of each series the SOP Instance UID in its middle."""
+    rank = func.row_number().over(partition_by=INSTANCE.c.series_pk, order_by=IN_SERIES)
+    ranked = (
+        select(INSTANCE.c.series_pk, INSTANCE.c.sop_uid, rank.label("at"))
+        .where(INSTANCE.c.series_pk.in_(list(series_pks)), INSTANCE.c.variant == 0)
+        .subquery()
+    )
+    query = select(ranked.c.series_pk, ranked.c.sop_uid).join(SERIES, SERIES.c.pk == ranked.c.series_pk)
+    middle = query.where(ranked.c.at == (SERIES.c.instance_count + 1) // 2)
+    return {r.series_pk: r.sop_uid for r in tx.execute(middle)}
 
 
-def representative(tx: Connection, study_uid: str, institution: str) -> tuple[str, str] | None:
-    """(series UID, SOP instance UID) in the middle of the study's largest series that is likely a picture."""
-    series = series_of(tx, study_uid, None, institution)
-    if not series:
-        return None
-    best = max(series, key=lambda s: (s.modality not in _NO_PICTURES, s.instance_count))
-    return best.series_uid, middle_uid(tx, best.pk, best.instance_count)
+def representatives(tx: Connection, studies: Sequence[tuple[str, str]]) -> dict[tuple[str, str], tuple[str, str]]:
+    """Of each study, given and found by (institution, study UID), the (series UID, SOP instance UID) in the middle of
+    its largest series that is likely a picture."""
+    best_first = (SERIES.c.modality.in_(_NO_PICTURES), SERIES.c.instance_count.desc(), *IN_STUDY)
+    rank = func.row_number().over(partition_by=SERIES.c.study_pk, order_by=best_first)
+    key = (STUDY.c.institution, STUDY.c.study_uid)
+    ranked = (
+        select(*key, SERIES.c.pk, SERIES.c.series_uid, rank.label("at"))
+        .join(STUDY, STUDY.c.pk == SERIES.c.study_pk)
+        .where(tuple_(*key).in_(list(studies)))
+        .subquery()
+    )
+    best = list(tx.execute(select(ranked).where(ranked.c.at == 1)))
+    middle = middle_uids(tx, [r.pk for r in best])
+    return {(r.institution, r.study_uid): (r.series_uid, middle.get(r.pk, "")) for r in best}
 
 
-_NO_PICTURES = frozenset({"SR", "PR", "KO", "DOC", "SEG", "RTSTRUCT", "RTPLAN", "REG", "FID", "AU"})
+_NO_PICTURES = ("SR", "PR", "KO", "DOC", "SEG", "RTSTRUCT", "RTPLAN", "REG", "FID", "AU")

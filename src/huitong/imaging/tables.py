@@ -46,10 +46,17 @@ STUDY = Table(
     UniqueConstraint("institution", "study_uid"),
 )
 Index("study_by_uid", STUDY.c.study_uid)
-Index("study_by_date", STUDY.c.study_date, STUDY.c.study_time, STUDY.c.pk)
-Index("study_by_patient", STUDY.c.patient_id)
-Index("study_by_accession", STUDY.c.accession_number)
-Index("study_by_institution", STUDY.c.institution, STUDY.c.study_date, STUDY.c.study_time, STUDY.c.pk)
+#: Every index on studies goes on in the order of the list, then with what is filtered most: pages and counts are read
+#: from one index alone (`imaging.search`).
+_LISTED = (STUDY.c.study_date, STUDY.c.study_time, STUDY.c.pk)
+Index("study_by_date", *_LISTED, STUDY.c.shown, STUDY.c.modalities)
+Index("study_by_institution", STUDY.c.institution, *_LISTED, STUDY.c.modalities)
+Index("study_by_modalities", STUDY.c.modalities, *_LISTED, STUDY.c.shown, STUDY.c.institution)
+Index("study_by_patient", STUDY.c.patient_id, *_LISTED, STUDY.c.shown)
+Index("study_by_accession", STUDY.c.accession_number, *_LISTED, STUDY.c.shown)
+Index("study_by_study_id", STUDY.c.study_id, *_LISTED, STUDY.c.shown)
+Index("study_by_birth_date", STUDY.c.patient_birth_date, *_LISTED, STUDY.c.shown)
+Index("study_by_sex", STUDY.c.patient_sex, *_LISTED, STUDY.c.shown)
 Index("study_unsettled", STUDY.c.last_at_ms, sqlite_where=STUDY.c.settled_revision < STUDY.c.revision)
 
 SERIES = Table(
