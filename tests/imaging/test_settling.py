@@ -15,7 +15,7 @@ from tests.objects import dataset, part10
 from huitong.base.clock import now
 from huitong.imaging import actions
 from huitong.imaging.model import Kept
-from huitong.imaging.tables import INSTANCE
+from huitong.imaging.tables import INSTANCE, READY, STUDY
 from huitong.store import ledger
 
 
@@ -162,3 +162,18 @@ def test_many_studies_that_wait_leave_room_for_the_others(tmp_path: Path) -> Non
         archive.keep_now(part10())
         assert settler.settle_due() == 1
         assert len(facts(archive)) == 1
+
+
+def test_a_settler_that_is_to_stop_leaves_the_study_to_the_next_start(tmp_path: Path) -> None:
+    with archive_in(tmp_path, settle_s=3600.0) as archive:
+        archive.keep_now(part10())
+        settler = actions.Settler(archive.store)
+        settler.start()
+        settler.stop()
+        with archive.store.database.read() as tx:
+            study = tx.execute(select(STUDY)).one()
+        settler.settle(study)
+        with archive.store.database.read() as tx:
+            assert tx.execute(select(READY)).all() == []
+        assert facts(archive) == []
+        assert actions.count_unsettled(archive.store) == 1

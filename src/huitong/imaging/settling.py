@@ -103,11 +103,13 @@ class Settler:
         self._put_off[study.pk] = (self._clock() + wait, wait)
 
     def settle(self, study: Row[Any]) -> None:
-        """Make the study ready, then say in the ledger what it holds; unless it changed meanwhile."""
+        """Make the study ready, then say in the ledger what it holds; unless it changed or we are to stop meanwhile."""
         with self._store.database.read() as tx:
             series = lookups.series_of(tx, study.study_uid, None, study.institution)
             contents = lookups.instances(tx, study.study_uid, None, study.institution, variants=True)
         self._make_ready(series, contents)
+        if self._stop.is_set():
+            return
         body = manifest(series, contents)
         with self._store.database.write() as tx:
             same = (STUDY.c.pk == study.pk) & (STUDY.c.revision == study.revision)
@@ -131,6 +133,8 @@ class Settler:
                 wanted.append((THUMBNAIL, middle.pk, 0, partial(ready.make_thumbnail, middle)))
         made: list[Made] = []
         for kind, owner_pk, revision, make in wanted:
+            if self._stop.is_set():
+                break
             try:
                 if not ready.has(kind, owner_pk, revision):
                     made.append(make())
