@@ -41,7 +41,7 @@ def test_past_the_limit_it_is_too_large(tmp_path: Path) -> None:
 
 
 def test_when_memory_is_spent_even_small_objects_go_to_the_disk(tmp_path: Path) -> None:
-    intakes = intakes_in(tmp_path, memory_bytes=1500)
+    intakes = intakes_in(tmp_path, memory_bytes=100 << 10)  # room for one buffer of 64 KiB
     first, second = intakes.new(), intakes.new()
     first.write(bytes(900))
     second.write(bytes(900))
@@ -52,6 +52,28 @@ def test_when_memory_is_spent_even_small_objects_go_to_the_disk(tmp_path: Path) 
     assert not third.spooled
     second.abandon()
     third.abandon()
+
+
+def test_a_buffer_used_again_shows_nothing_of_what_it_held(tmp_path: Path) -> None:
+    intakes = intakes_in(tmp_path)
+    first = intakes.new()
+    first.write(b"secret" * 100)
+    first.abandon()
+    second = intakes.new()
+    second.write(b"new")
+    assert bytes(second.view()) == b"new"
+    second.abandon()
+
+
+@pytest.mark.parametrize("sizes", [(70_000, 70_000), (10, 200_000), (1_000_000, 1_000_000, 1_000_000)])
+def test_a_buffer_grows_with_what_it_holds(tmp_path: Path, sizes: tuple[int, ...]) -> None:
+    intakes = intakes_in(tmp_path, memory_bytes=64 << 20, spool_bytes=8 << 20, max_bytes=64 << 20)
+    intake = intakes.new()
+    for n, size in enumerate(sizes):
+        intake.write(bytes([n + 1]) * size)
+    assert not intake.spooled
+    assert bytes(intake.view()) == b"".join(bytes([n + 1]) * size for n, size in enumerate(sizes))
+    intake.abandon()
 
 
 def test_a_full_volume_refuses_before_it_is_filled(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from huitong.store.packs import Packs
 def intakes(tmp_path: Path) -> Intakes:
     folder = tmp_path / "spool"
     folder.mkdir()
-    return Intakes(folder, memory_bytes=1 << 20, spool_bytes=10_000, max_bytes=1 << 30, keep_free_bytes=0)
+    return Intakes(folder, memory_bytes=64 << 20, spool_bytes=10_000, max_bytes=1 << 30, keep_free_bytes=0)
 
 
 @pytest.fixture

@@ -10,10 +10,10 @@ import fcntl
 import mmap
 import os
 import secrets
-import threading
 from pathlib import Path
 
 from huitong.base.errors import StoreFull, TooLarge
+from huitong.store.buffers import Buffers
 from huitong.store.files import disk_faults, free_bytes, write_all
 from huitong.store.record import Buffer
 
@@ -23,35 +23,15 @@ ROOM = 16384
 _CHECK_EVERY_BYTES = 16 << 20
 
 
-class Budget:
-    """How many bytes all intakes of this process may hold in memory together."""
-
-    def __init__(self, limit_bytes: int) -> None:
-        self.limit_bytes = limit_bytes
-        self._used = 0
-        self._lock = threading.Lock()
-
-    def take(self, size: int) -> bool:
-        with self._lock:
-            if self._used + size > self.limit_bytes:
-                return False
-            self._used += size
-            return True
-
-    def give(self, size: int) -> None:
-        with self._lock:
-            self._used -= size
-
-
 class Intake:
     """Takes what a sender sends, chunk by chunk; afterwards its bytes can be read as one buffer."""
 
-    def __init__(self, folder: Path, budget: Budget, spool_bytes: int, max_bytes: int, keep_free_bytes: int) -> None:
+    def __init__(self, folder: Path, buffers: Buffers, spool_bytes: int, max_bytes: int, keep_free_bytes: int) -> None:
         self.size = 0
         self.path: Path | None = None
-        self._folder, self._budget = folder, budget
+        self._folder, self._buffers = folder, buffers
         self._spool_bytes, self._max_bytes, self._keep_free = spool_bytes, max_bytes, keep_free_bytes
-        self._memory = bytearray()
+        self._memory: bytearray | None = None
         self._fd = -1
         self._check_at = 0
         self._map: mmap.mmap | None = None
@@ -65,15 +45,30 @@ class Intake:
         size = len(chunk)
         if self.size + size > self._max_bytes:
             raise TooLarge(f"more than {self._max_bytes} bytes")
-        if self._fd < 0 and (self.size + size > self._spool_bytes or not self._budget.take(size)):
+        if self._fd < 0 and (self.size + size > self._spool_bytes or not self._have(self.size + size)):
             self._spill()
         if self._fd >= 0:
             self._check_room(self.size + size)
             with disk_faults():
                 write_all(self._fd, [chunk])
-        else:
-            self._memory += chunk
+        elif self._memory is not None:
+            self._memory[self.size : self.size + size] = chunk
         self.size += size
+
+    def _have(self, size: int) -> bool:
+        """Whether there is a buffer for `size` bytes; it grows four times at once, so that little is copied."""
+        old = self._memory
+        if size <= (len(old) if old else 0):
+            return True
+        wanted = min(4 * size, self._spool_bytes) if old else size
+        new = self._buffers.take(max(wanted, size))
+        if new is None:
+            return False
+        if old:
+            new[: self.size] = memoryview(old)[: self.size]
+            self._buffers.give(old)
+        self._memory = new
+        return True
 
     def _spill(self) -> None:
         """Go on in a file."""
@@ -84,9 +79,13 @@ class Intake:
             self.path = path
             fcntl.flock(self._fd, fcntl.LOCK_EX)  # says that a living process fills it: see Intakes.sweep
             os.lseek(self._fd, ROOM, os.SEEK_SET)
-            write_all(self._fd, [self._memory])
-        self._budget.give(len(self._memory))
-        self._memory = bytearray()
+            write_all(self._fd, [memoryview(self._memory or b"")[: self.size]])
+        self._forget_memory()
+
+    def _forget_memory(self) -> None:
+        if self._memory is not None:
+            self._buffers.give(self._memory)
+            self._memory = None
 
     def _check_room(self, size: int) -> None:
         """Before the file grows to `size`: the index must still be able to grow when it has."""
@@ -108,7 +107,7 @@ class Intake:
     def view(self) -> memoryview:
         """All bytes that came, without a copy; valid until `abandon`."""
         if self._fd < 0:
-            return memoryview(self._memory)
+            return memoryview(self._memory or b"")[: self.size]
         if self._map is None:
             self._map = mmap.mmap(self._fd, ROOM + self.size, prot=mmap.PROT_READ)
         return memoryview(self._map)[ROOM:]
@@ -128,8 +127,7 @@ class Intake:
 
     def finish(self) -> None:
         """The keeper is done with it."""
-        self._budget.give(len(self._memory))
-        self._memory = bytearray()
+        self._forget_memory()
         self._map = None  # unmapped when the last view of it is gone
         if self._fd >= 0:
             os.close(self._fd)
@@ -146,11 +144,11 @@ class Intakes:
         self, folder: Path, *, memory_bytes: int, spool_bytes: int, max_bytes: int, keep_free_bytes: int
     ) -> None:
         self.folder = folder
-        self._budget = Budget(memory_bytes)
+        self._buffers = Buffers(memory_bytes)
         self._limits = (spool_bytes, max_bytes, keep_free_bytes)
 
     def new(self) -> Intake:
-        return Intake(self.folder, self._budget, *self._limits)
+        return Intake(self.folder, self._buffers, *self._limits)
 
     def sweep(self) -> int:
         """Delete what dead processes left half-received (never acknowledged); how many files that were."""
