@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy import Connection, event, text
 from tests.archives import TestArchive, archive_in
 from tests.objects import part10
 
 from huitong.base.errors import BadRequest
-from huitong.imaging import search
+from huitong.imaging import actions, search
+from huitong.wire.qido import parse_qido
 from huitong.wire.query import Condition, Level, Match
 
 PEOPLE = [
@@ -194,3 +198,217 @@ def test_series_and_instances_are_found_across_studies_by_their_own_and_their_st
     deep = archive.find(Level.INSTANCE, Condition("00280101", Match.EQUAL, ("12",)))
     assert deep.total == 5
     assert archive.find(Level.INSTANCE, Condition("00280101", Match.EQUAL, ("8",))).rows == []
+
+
+def test_an_offset_that_a_walk_has_not_used_up_goes_on_with_the_cursor(
+    archive: TestArchive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "WALK", 2)
+    condition = Condition("00100020", Match.WILDCARD, ("*?0?*",))
+    whole = [r["00100020"]["Value"][0] for r in _all_pages(archive, Level.STUDY, condition)]  # type: ignore[index]
+    assert len(whole) == 4
+    found = [r["00100020"]["Value"][0] for r in _all_pages(archive, Level.STUDY, condition, offset=3)]  # type: ignore[index]
+    assert found == whole[3:]
+
+
+def _all_pages(archive: TestArchive, level: Level, *conditions: Condition, **more: Any) -> list[dict[str, object]]:
+    page = archive.find(level, *conditions, **more)
+    rows = list(page.rows)
+    more.pop("offset", None)
+    for _ in range(1000):
+        if page.next is None:
+            return rows
+        page = archive.find(level, *conditions, after=page.next, **more)
+        rows += page.rows
+    raise AssertionError("the pages have no end")
+
+
+@pytest.mark.parametrize(
+    ("query", "total"),
+    [
+        ("PatientWeight=70", 1),
+        ("PatientWeight=70.0", 1),
+        ("PatientWeight=7e1", 1),
+        ("PatientWeight=71", 0),
+        ("PatientWeight=heavy", 0),
+        ("PatientSize=1.7", 1),
+        ("PatientSize=1.70", 1),
+        ("EthnicGroup=070", 1),
+        ("EthnicGroup=70", 0),
+    ],
+)
+def test_numbers_match_as_numbers_and_text_as_text(tmp_path: Path, query: str, total: int) -> None:
+    with archive_in(tmp_path) as archive:
+        archive.keep_now(part10(PatientWeight="70.0", PatientSize="1.70", EthnicGroup="070"))
+        assert actions.find(archive.reader, parse_qido(query, Level.STUDY)).total == total
+
+
+def _list(*values: object) -> str:
+    return ",".join(map(str, values))
+
+
+@pytest.mark.parametrize(
+    ("level", "query"),
+    [
+        pytest.param(Level.STUDY, "ModalitiesInStudy=" + _list(*range(1100)), id="too many modalities"),
+        pytest.param(Level.STUDY, "PatientID=" + "%5C".join(map(str, range(1001))), id="too many values"),
+        pytest.param(Level.INSTANCE, "SOPInstanceUID=" + _list(*range(1001)), id="too many UIDs"),
+        pytest.param(Level.STUDY, "ModalitiesInStudy=" + "A" * 60_000, id="too long"),
+        pytest.param(Level.STUDY, "after=" + search.write_cursor(["", "", 2**63 + 1, 0]), id="key beyond 63 bits"),
+        pytest.param(Level.STUDY, "after=" + search.write_cursor(["", "", -5, 0]), id="negative key"),
+        pytest.param(Level.SERIES, "after=%C2%B2", id="superscript"),
+        pytest.param(Level.SERIES, "after=" + "9" * 30, id="a long number"),
+        pytest.param(Level.SERIES, "after=" + search.Cursor(("", "", 1)).text(), id="a study cursor at series level"),
+        pytest.param(Level.STUDY, "after=" + search.write_cursor(["", "", 1, 0, 0, 0]), id="the other way round"),
+    ],
+)
+def test_a_query_that_nobody_means_is_the_callers_fault(archive: TestArchive, level: Level, query: str) -> None:
+    with pytest.raises(BadRequest):
+        actions.find(archive.reader, parse_qido(query, level))
+
+
+@pytest.mark.parametrize(("query", "found"), [("ct", 2), ("C*", 3), ("U?", 1), ("CT,US", 3), ("%25", 0), ("SR", 0)])
+def test_modalities_match_with_wildcards_each_on_its_own(archive: TestArchive, query: str, found: int) -> None:
+    assert actions.find(archive.reader, parse_qido(f"ModalitiesInStudy={query}", Level.STUDY)).total == found
+
+
+def test_more_sets_of_modalities_than_are_told_apart_are_matched_row_by_row(
+    archive: TestArchive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "_SETS", 1)
+    assert actions.find(archive.reader, parse_qido("ModalitiesInStudy=CT,US", Level.STUDY)).total == 3
+
+
+# --- the statements behind ---
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestArchive]:
+    """3,000 studies of one series and instance each, of two institutions, a tenth of them MR."""
+    with archive_in(tmp_path_factory.mktemp("large"), page_rows=20) as archive:
+        archive.keep_now(part10(PatientID="first", StudyDate="19900101"))
+        with archive.store.database.write() as tx:
+            multiply_studies(tx, 3000)
+        yield archive
+
+
+def multiply_studies(tx: Connection, number: int) -> None:
+    """Copies of the first study with its series and instance: straight into the index, for its size alone."""
+    changed = {
+        "study_uid": "'7.' || i",
+        "institution": "CASE i % 3 WHEN 0 THEN 'YUNCHENG' ELSE institution END",
+        "patient_id": "'Q' || i",
+        "patient_sex": "CASE i % 2 WHEN 0 THEN 'F' ELSE 'M' END",
+        "study_date": f"strftime('%Y%m%d', 2450000.5 + i * 9000 / {number})",
+        "modalities": "CASE i % 10 WHEN 0 THEN ' MR ' ELSE ' CT ' END",
+    }
+    count = f"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {number})"
+    _copy(tx, "study", changed, "n, study WHERE pk = 1", count)
+    series = {"study_pk": "st.pk", "series_uid": "'6.' || st.pk", "modality": "trim(st.modalities)"}
+    _copy(tx, "series", series, "study AS st, series AS t WHERE t.pk = 1 AND st.pk > 1")
+    instance = {"series_pk": "se.pk", "sop_uid": "'5.' || se.pk"}
+    _copy(tx, "instance", instance, "series AS se, instance AS t WHERE t.pk = 1 AND se.pk > 1")
+
+
+def _copy(tx: Connection, table: str, changed: dict[str, str], source: str, before: str = "") -> None:
+    names = [r[1] for r in tx.execute(text(f"PRAGMA table_info({table})")) if r[1] != "pk"]
+    alias = "" if before else "t."
+    values = ", ".join(changed.get(name, alias + name) for name in names)
+    tx.execute(text(f"{before} INSERT INTO {table}({', '.join(names)}) SELECT {values} FROM {source}"))
+
+
+@pytest.fixture
+def statements(large: TestArchive) -> Callable[[], list[tuple[str, str]]]:
+    """What SQLite says of how it ran each statement on `study`: statement and plan."""
+    ran: list[tuple[str, Any]] = []
+
+    def note(_c: object, _cursor: object, statement: str, parameters: Any, *_: object) -> None:
+        ran.append((statement, parameters))
+
+    def plans() -> list[tuple[str, str]]:
+        event.remove(large.store.database._engine, "before_cursor_execute", note)
+        with large.store.database.read() as tx:
+            return [
+                (sql, "; ".join(r[3] for r in tx.exec_driver_sql("EXPLAIN QUERY PLAN " + sql, parameters)))
+                for sql, parameters in ran
+                if "FROM study" in sql
+            ]
+
+    event.listen(large.store.database._engine, "before_cursor_execute", note)
+    return plans
+
+
+@pytest.mark.parametrize(
+    ("query", "institution", "index"),
+    [
+        ("", None, "study_by_date"),
+        ("offset=1500", None, "study_by_date"),
+        ("after=" + search.Cursor(("20100101", "", 9)).text(), None, "study_by_date"),
+        ("StudyDate=20000101-20151231", None, "study_by_date"),
+        ("PatientID=Q77", None, "study_by_patient"),
+        ("AccessionNumber=A1", None, "study_by_accession"),
+        ("StudyID=1", None, "study_by_study_id"),
+        ("PatientBirthDate=19800101", None, "study_by_birth_date"),
+        ("PatientSex=F", None, "study_by_sex"),
+        ("", "YUNCHENG", "study_by_institution"),
+        ("StudyDate=20000101-20151231", "YUNCHENG", "study_by_institution"),
+        ("ModalitiesInStudy=CT", None, "study_by_date"),
+        ("ModalitiesInStudy=CT&StudyDate=20000101-20151231", "YUNCHENG", "study_by_institution"),
+        ("PatientID=*7*", None, "study_by_date"),
+    ],
+)
+def test_common_queries_read_an_index_in_its_order_and_whole_rows_for_the_page_alone(
+    large: TestArchive,
+    statements: Callable[[], list[tuple[str, str]]],
+    monkeypatch: pytest.MonkeyPatch,
+    query: str,
+    institution: str | None,
+    index: str,
+) -> None:
+    monkeypatch.setattr(search, "CANDIDATES", 0)  # as in an archive where there are always more than that
+    found = actions.find(large.reader, parse_qido(query, Level.STUDY, institution=institution))
+    assert found.rows
+    plans = statements()
+    assert any(index in plan for _, plan in plans)
+    for sql, plan in plans:
+        assert "TEMP B-TREE" not in plan, (sql, plan)
+        assert "USING" in plan, (sql, plan)
+        if "attributes" not in sql and "patient_id" not in sql.partition("FROM")[0]:
+            assert "SCAN study USING COVERING" in plan or "COVERING INDEX" in plan, (sql, plan)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "",
+        "PatientSex=F",
+        "ModalitiesInStudy=MR",
+        "ModalitiesInStudy=MR&PatientSex=F",
+        "PatientID=Q1*&PatientSex=M",
+    ],
+)
+@pytest.mark.parametrize("candidates", [0, 20_000])
+def test_dense_and_sparse_ways_lead_to_the_same_studies(
+    large: TestArchive, monkeypatch: pytest.MonkeyPatch, query: str, candidates: int
+) -> None:
+    monkeypatch.setattr(search, "CANDIDATES", candidates)
+    monkeypatch.setattr(search, "_WINDOW", 100)
+    where = [("PatientSex=F", "patient_sex = 'F'"), ("=MR", "modalities = ' MR '"), ("=Q1*", "patient_id LIKE 'Q1%'")]
+    where.append(("PatientSex=M", "patient_sex = 'M'"))
+    sql = " AND ".join(["shown = 1", *(condition for part, condition in where if part in query)])
+    with large.store.database.read() as tx:
+        by = "ORDER BY study_date DESC, study_time DESC, pk DESC"
+        wanted = [r[0] for r in tx.execute(text(f"SELECT study_uid FROM study WHERE {sql} {by}"))]
+    asked = parse_qido(query + "&limit=1000", Level.STUDY)
+    rows = _all_pages(large, Level.STUDY, *asked.conditions, limit=1000)
+    assert [r["0020000D"]["Value"][0] for r in rows] == wanted  # type: ignore[index]
+    assert actions.find(large.reader, parse_qido(query, Level.STUDY, prefer="count=exact")).total == len(wanted)
+
+
+def test_counting_ends_at_its_limit_and_says_at_least(tmp_path: Path) -> None:
+    with archive_in(tmp_path, count_limit=2) as archive:
+        archive.keep_now(*(part10(PatientID=f"P{n}") for n in range(4)))
+        for conditions in ((), (Condition("00100040", Match.EQUAL, ("M",)),)):
+            found = archive.find(Level.STUDY, *conditions)
+            assert (found.total, found.at_least) == (None, 3)
+            assert archive.find(Level.STUDY, *conditions, count_exactly=True).total == 4

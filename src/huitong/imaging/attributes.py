@@ -48,6 +48,8 @@ INSTANCE_RETURNED = _tags("""
 
 #: A UID may be odd (letters, leading zeros, too long) and is kept all the same, up to this.
 _MAX_UID = 128
+#: What a UID cannot have however odd it is: it stands in URLs, in JSON and in quoted headers.
+_NEVER_IN_UIDS = re.compile(r"""["'\\/?#%<>&]""")
 _DATE = re.compile(r"(\d{4})[.-]?(0[1-9]|1[0-2])[.-]?(0[1-9]|[12]\d|3[01])")
 _TIME = re.compile(r"([01]\d|2[0-3]):?([0-5]\d)?:?([0-5]\d|60)?(\.\d{1,6})?")
 
@@ -69,7 +71,7 @@ def identity(header: Header) -> Identity:
         uid = text(header, tag)
         if not uid:
             raise MissingIdentity(keyword)
-        if len(uid) > _MAX_UID or not uid.isprintable() or "/" in uid:
+        if len(uid) > _MAX_UID or not uid.isprintable() or _NEVER_IN_UIDS.search(uid) or not uid.strip("."):
             raise MissingIdentity(f"{keyword} is not a UID")
         uids.append(uid)
     return Identity(*uids)

@@ -264,6 +264,8 @@ class _Paging:
     def __init__(self, tx: Connection, below: _Below, place: _Place, limit: int, count_limit: int | None) -> None:
         self._tx, self._below, self._limit, self._most = tx, below, limit, count_limit
         self._until = None if count_limit is None else monotonic() + search.WALK_S
+        #: Once the page is full.
+        self._count_until: float | None = None
         self._start, self._skip, self._passed = place, place.skip, place.passed
         self._rows: list[Row[Any]] = []
         #: Behind the last row of the page.
@@ -300,7 +302,10 @@ class _Paging:
         full = self._ended is not None and self._passed > self._ended.passed
         if self._below.checks and self._most is not None:
             return full
-        return full and self._most is not None and self._passed > self._most
+        if full and self._count_until is None:
+            self._count_until = monotonic() + search.COUNT_S
+        late = self._count_until is not None and monotonic() > self._count_until
+        return full and self._most is not None and (late or self._passed > self._most)
 
     def _late(self) -> bool:
         return self._until is not None and monotonic() > self._until

@@ -39,6 +39,8 @@ CANDIDATES = 20_000
 WALK = 1_000_000
 _WINDOW = 10_000
 WALK_S = 1.0
+#: Counting for its own sake, once the page is full.
+COUNT_S = 0.3
 #: Rows between two looks at the clock.
 _TICK = 64
 #: Values of one key, characters of one value, modalities of one key.
@@ -531,12 +533,8 @@ def _walked(tx: Connection, way: Way, plan: Plan, start: Cursor, limit: int, mos
     if way.count is not None:
         at_least, every = way.count, way.count <= most
     elif not every and not plan.checks:
-        at_least, every = Walk(tx, way, plan, until=monotonic() + _COUNT_S).count(most)
+        at_least, every = Walk(tx, way, plan, until=monotonic() + COUNT_S).count(most)
     return Hits(rows, at_least if every else None, at_least, more.text() if more is not None else None)
-
-
-#: Counting for its own sake, beyond the page.
-_COUNT_S = 0.3
 
 
 def _full(tx: Connection, keys: list[Row[Any]]) -> list[Row[Any]]:
