@@ -546,6 +546,21 @@ def test_a_document_is_rendered_as_it_is(server: Server, web: httpx.Client) -> N
     assert problem(web.get(f"{path}/frames/1"))["status"] == 404
 
 
+def test_a_strangers_xml_runs_no_script_on_our_origin(server: Server, web: httpx.Client) -> None:
+    cda = b'<html xmlns="http://www.w3.org/1999/xhtml"><script>alert(1)</script></html> '
+    ds = dataset(
+        SOPClassUID="1.2.840.10008.5.1.4.1.1.104.2",
+        Modality="DOC",
+        EncapsulatedDocument=cda + b" " * (len(cda) % 2),
+        MIMETypeOfEncapsulatedDocument="text/XML",
+        **dict.fromkeys(("PixelData", "Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit"), None),
+    )
+    answer = web.get(f"{sent(server, ds)}/rendered")
+    assert answer.headers["content-type"].startswith("text/xml")
+    assert "sandbox; default-src 'none'" in answer.headers["content-security-policy"]
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
 # --- errors ---
 
 
