@@ -11,8 +11,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 from tests.browser.conftest import NODE_MODULES
 from tests.browser.images import bundled, written
-from tests.serving import Server, serving
 from tests.objects import part10
+from tests.serving import Server, serving
 
 from huitong.web.search import PAGE_ROWS
 

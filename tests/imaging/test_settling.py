@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from tests.objects import dataset, part10
 from huitong.base.clock import now
 from huitong.imaging import actions
 from huitong.imaging.model import Kept
-from huitong.imaging.tables import INSTANCE, READY, STUDY
+from huitong.imaging.tables import INSTANCE, READY
 from huitong.store import ledger
 
 
@@ -34,6 +35,17 @@ def test_a_study_settles_once_it_has_been_quiet(tmp_path: Path) -> None:
         assert later.settle_due() == 0
         assert archive.rows()[0].settled
         assert actions.count_unsettled(archive.store) == 0
+
+
+def test_studies_that_are_due_together_settle_with_one_sync(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with archive_in(tmp_path) as archive:
+        archive.keep_now(*(part10() for _ in range(12)))
+        synced = []
+        real = os.fdatasync
+        monkeypatch.setattr(os, "fdatasync", lambda fd: synced.append(fd) or real(fd))
+        assert actions.Settler(archive.store).settle_due() == 12
+        assert len(synced) == 1
+        assert len(facts(archive)) == 12
 
 
 def test_the_manifest_counts_and_digests_and_names_no_patient(tmp_path: Path) -> None:
@@ -165,14 +177,13 @@ def test_many_studies_that_wait_leave_room_for_the_others(tmp_path: Path) -> Non
 
 
 def test_a_settler_that_is_to_stop_leaves_the_study_to_the_next_start(tmp_path: Path) -> None:
-    with archive_in(tmp_path, settle_s=3600.0) as archive:
+    with archive_in(tmp_path) as archive:
         archive.keep_now(part10())
-        settler = actions.Settler(archive.store)
+        settler = actions.Settler(archive.store, lambda: now() - timedelta(days=1))  # nothing is due for its thread
         settler.start()
         settler.stop()
-        with archive.store.database.read() as tx:
-            study = tx.execute(select(STUDY)).one()
-        settler.settle(study)
+        settler._clock = now
+        assert settler.settle_due() == 0
         with archive.store.database.read() as tx:
             assert tx.execute(select(READY)).all() == []
         assert facts(archive) == []

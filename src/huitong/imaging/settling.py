@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Row, func, select, update
 
@@ -32,6 +32,13 @@ _AT_ONCE = 20
 #: How long a study waits after its first failure, twice as long after each further one, and at most.
 _FIRST_WAIT, _LONGEST_WAIT = timedelta(seconds=5), timedelta(hours=1)
 log = logs.logger(__name__)
+
+
+class _LookedAt(NamedTuple):
+    """A study about to settle, and its manifest."""
+
+    study: Row[Any]
+    body: dict[str, Any]
 
 
 class Settler:
@@ -67,25 +74,26 @@ class Settler:
                 log.exception("settling failed")
 
     def settle_due(self) -> int:
-        """Settle the studies that are due, some at a time; how many were tried.
+        """Settle the studies that are due, some at a time and with one sync for all; how many were tried.
 
         Raises StoreFull and StoreUnavailable, with which no other study would fare better.
         """
-        tried = 0
+        tried, looked_at, made = 0, list[_LookedAt](), list[Made]()
         for study in self._due():
             if self._stop.is_set():
                 break
             tried += 1
             try:
-                self.settle(study)
+                looked_at.append(self._look_at(study, made))
             except (StoreFull, StoreUnavailable):
                 self._wait_longer(study)
                 raise
             except Exception as e:
                 self._wait_longer(study)
                 log.warning("study not settled", study=study.pk, institution=study.institution, error=repr(e))
-            else:
-                self._put_off.pop(study.pk, None)
+        self._keep_ready(made)
+        if looked_at and not self._stop.is_set():
+            self._say(looked_at)
         return tried
 
     def _due(self) -> list[Row[Any]]:
@@ -102,27 +110,16 @@ class Settler:
         wait = min(last[1] * 2, _LONGEST_WAIT) if last else _FIRST_WAIT
         self._put_off[study.pk] = (self._clock() + wait, wait)
 
-    def settle(self, study: Row[Any]) -> None:
-        """Make the study ready, then say in the ledger what it holds; unless it changed or we are to stop meanwhile."""
+    def _look_at(self, study: Row[Any], made: list[Made]) -> _LookedAt:
+        """What the study holds; what is to be ready for its viewers is added to `made`."""
         with self._store.database.read() as tx:
             series = lookups.series_of(tx, study.study_uid, None, study.institution)
             contents = lookups.instances(tx, study.study_uid, None, study.institution, variants=True)
-        self._make_ready(series, contents)
-        if self._stop.is_set():
-            return
-        body = manifest(series, contents)
-        with self._store.database.write() as tx:
-            same = (STUDY.c.pk == study.pk) & (STUDY.c.revision == study.revision)
-            done = tx.execute(update(STUDY).where(same).values(settled_revision=study.revision))
-            said = ledger.latest(tx, FACT, study.institution, study.study_uid)
-            if done.rowcount and (said is None or said.body != body):
-                fact = {"kind": FACT, "institution": study.institution, "subject": study.study_uid, "body": body}
-                ledger.append(tx, at=self._clock(), **fact)
-        metrics.SETTLED.inc()
-        log.debug("study settled", institution=study.institution, instances=body["instances"])
+        made += self._make_ready(series, contents)
+        return _LookedAt(study, manifest(series, contents))
 
-    def _make_ready(self, series: list[Row[Any]], contents: list[StoredInstance]) -> None:
-        """What cannot be made or kept is left to the first reader who asks for it."""
+    def _make_ready(self, series: list[Row[Any]], contents: list[StoredInstance]) -> Iterator[Made]:
+        """What cannot be made is left to the first reader who asks for it."""
         ready = ready_of(self._store)
         wanted: list[tuple[str, int, int, Callable[[], Made]]] = []
         for row in series:
@@ -131,20 +128,37 @@ class Settler:
             if mine:
                 middle = mine[(len(mine) - 1) // 2]
                 wanted.append((THUMBNAIL, middle.pk, 0, partial(ready.make_thumbnail, middle)))
-        made: list[Made] = []
         for kind, owner_pk, revision, make in wanted:
             if self._stop.is_set():
-                break
+                return
             try:
                 if not ready.has(kind, owner_pk, revision):
-                    made.append(make())
+                    yield make()
             except Exception as e:
                 log.warning("not made ready", kind=kind, owner=owner_pk, error=repr(e))
+
+    def _keep_ready(self, made: list[Made]) -> None:
+        """What cannot be kept is made again for the first reader who asks for it."""
         try:
             if made:
-                ready.keep(made)
+                ready_of(self._store).keep(made)
         except OurFault as e:
             log.warning("derived data not kept", items=len(made), error=str(e))
+
+    def _say(self, looked_at: list[_LookedAt]) -> None:
+        """A line in the ledger for each study that has not changed meanwhile."""
+        with self._store.database.write() as tx:
+            for study, body in looked_at:
+                same = (STUDY.c.pk == study.pk) & (STUDY.c.revision == study.revision)
+                done = tx.execute(update(STUDY).where(same).values(settled_revision=study.revision))
+                said = ledger.latest(tx, FACT, study.institution, study.study_uid)
+                if done.rowcount and (said is None or said.body != body):
+                    fact = {"kind": FACT, "institution": study.institution, "subject": study.study_uid, "body": body}
+                    ledger.append(tx, at=self._clock(), **fact)
+        for study, body in looked_at:
+            self._put_off.pop(study.pk, None)
+            log.debug("study settled", institution=study.institution, instances=body["instances"])
+        metrics.SETTLED.inc(len(looked_at))
 
 
 def manifest(series: list[Row[Any]], contents: list[StoredInstance]) -> dict[str, Any]:
