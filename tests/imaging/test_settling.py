@@ -8,6 +8,7 @@ import os
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
 from pydicom.uid import generate_uid
 from sqlalchemy import select
 from tests.archives import TestArchive, archive_in
