@@ -12,9 +12,10 @@ from sqlalchemy import event, text
 from tests.archives import TestArchive, archive_in
 from tests.objects import part10
 
-from huitong.base.errors import NotFound
+from huitong.base.errors import NotFound, StoreDamaged
 from huitong.base.lru import Lru
 from huitong.imaging import actions
+from huitong.imaging.model import Kept
 from huitong.wire.dicom.frames import Frames
 
 
@@ -143,3 +144,19 @@ def test_a_page_of_studies_takes_two_statements_for_its_pictures(archive: TestAr
     assert len(ran) == 2
     assert dict(zip([r.study_uid for r in rows], found, strict=True)) == {"1.1": ("1.2", "1.3"), "3.1": ("3.2", "3.4")}
     assert actions.representatives(archive.reader, []) == []
+
+
+def test_an_object_sent_again_after_its_pack_was_lost_is_found_at_its_new_place(tmp_path: Path) -> None:
+    data = part10()
+    with archive_in(tmp_path) as archive:
+        (kept,) = archive.keep_now(data)
+        assert isinstance(kept, Kept)
+        place = (kept.study_uid, kept.series_uid, kept.sop_instance_uid)
+        actions.locate(archive.reader, *place)
+        for pack in tmp_path.glob("packs/*/*.pack"):
+            pack.unlink()
+        archive.store.blobs.close()
+        with pytest.raises(StoreDamaged):
+            actions.open_slice(archive.reader, actions.locate(archive.reader, *place))
+        archive.keep_now(data)
+        assert actions.open_slice(archive.reader, actions.locate(archive.reader, *place)).read() == data

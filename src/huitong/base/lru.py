@@ -28,6 +28,11 @@ class Lru(Generic[K, V]):
             self._kept.move_to_end(key)
             return found[0]
 
+    def clear(self) -> None:
+        with self._lock:
+            self._kept.clear()
+            self._weight = 0
+
     def put(self, key: K, value: V, weight: int = 1) -> None:
         """What alone weighs more than a quarter of the limit is not kept: it would empty the cache.
 

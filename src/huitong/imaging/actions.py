@@ -13,7 +13,7 @@ import orjson
 from sqlalchemy import Connection, Row
 
 from huitong.access.work import Work
-from huitong.base.errors import NotAllowed, NotFound
+from huitong.base.errors import NotAllowed, NotFound, StoreDamaged
 from huitong.base.lru import Lru
 from huitong.imaging import bulk, finding, lookups, search
 from huitong.imaging.bulk import Bulk
@@ -239,7 +239,11 @@ class PackSlice:
 
 def open_slice(work: Work, stored: StoredInstance) -> PackSlice:
     """The object's bytes as received. Raises StoreDamaged if they are not there."""
-    return PackSlice(work.store.blobs.open(stored.blob), stored.blob_offset, stored.size_bytes)
+    try:
+        return PackSlice(work.store.blobs.open(stored.blob), stored.blob_offset, stored.size_bytes)
+    except StoreDamaged:
+        _places(work.store).clear()  # it may have been sent again since, and lie elsewhere
+        raise
 
 
 def read_frame(work: Work, stored: StoredInstance, number: int) -> bytes:
