@@ -328,7 +328,7 @@ def test_a_database_that_cannot_be_opened_refuses_and_keeps_no_spool(tmp_path: P
 def test_a_keeper_that_has_closed_refuses_and_consumes(tmp_path: Path) -> None:
     async def late() -> None:
         intake = actions.new_intake(archive.sender())
-        intake.write(bytes(20_000))
+        intake.write(part10(PixelData=bytes(20_000), Rows=100, Columns=100))
         keeper = Keeper(archive.store)
         keeper.close()
         with pytest.raises(StoreUnavailable):

@@ -11,6 +11,14 @@ import pytest
 from huitong.store.groups import Groups
 
 
+def answer(answered: Sequence[tuple[Future[int], int | Exception]]) -> None:
+    for future, receipt in answered:
+        if isinstance(receipt, Exception):
+            future.set_exception(receipt)
+        else:
+            future.set_result(receipt)
+
+
 def test_items_that_wait_while_a_group_is_committed_form_the_next_group() -> None:
     entered, gate, groups_seen = threading.Event(), threading.Event(), []
 
@@ -20,7 +28,7 @@ def test_items_that_wait_while_a_group_is_committed_form_the_next_group() -> Non
         gate.wait(10)
         return [item * 10 for item in items]
 
-    groups: Groups[int, int] = Groups(commit, most=3, name="test")
+    groups: Groups[int, Future[int], int] = Groups(commit, answer, most=3, name="test")
     futures: list[Future[int]] = [Future() for _ in range(6)]
     groups.submit(0, futures[0])
     assert entered.wait(10)
@@ -33,8 +41,8 @@ def test_items_that_wait_while_a_group_is_committed_form_the_next_group() -> Non
 
 
 def test_each_item_gets_its_own_receipt_or_exception() -> None:
-    groups: Groups[int, int] = Groups(
-        lambda items: [ValueError(str(i)) if i % 2 else i for i in items], most=8, name="t"
+    groups: Groups[int, Future[int], int] = Groups(
+        lambda items: [ValueError(str(i)) if i % 2 else i for i in items], answer, most=8, name="t"
     )
     futures: list[Future[int]] = [Future() for _ in range(4)]
     for n, future in enumerate(futures):
@@ -56,7 +64,7 @@ def test_an_exception_of_the_commit_is_the_whole_groups_answer_and_the_next_grou
             raise OSError("disk")
         return list(items)
 
-    groups: Groups[int, int] = Groups(commit, most=8, name="t")
+    groups: Groups[int, Future[int], int] = Groups(commit, answer, most=8, name="t")
     first, second = Future[int](), Future[int]()
     groups.submit(1, first)
     with pytest.raises(OSError, match="disk"):
@@ -66,28 +74,10 @@ def test_an_exception_of_the_commit_is_the_whole_groups_answer_and_the_next_grou
     groups.close()
 
 
-def test_a_cancelled_item_is_committed_all_the_same() -> None:
-    entered, gate, seen = threading.Event(), threading.Event(), []
-
-    def commit(items: Sequence[int]) -> Sequence[int]:
-        seen.extend(items)
-        entered.set()
-        gate.wait(10)
-        return list(items)
-
-    groups: Groups[int, int] = Groups(commit, most=8, name="t")
-    first, second = Future[int](), Future[int]()
-    groups.submit(1, first)
-    assert entered.wait(10)
-    groups.submit(2, second)
-    second.cancel()
-    gate.set()
-    groups.close()
-    assert seen == [1, 2]
-
-
 def test_a_commit_that_forgets_an_answer_ends_neither_the_thread_nor_the_waiting() -> None:
-    groups: Groups[int, int] = Groups(lambda items: [] if 1 in items else list(items), most=1, name="t")
+    groups: Groups[int, Future[int], int] = Groups(
+        lambda items: [] if 1 in items else list(items), answer, most=1, name="t"
+    )
     forgotten, answered = Future[int](), Future[int]()
     groups.submit(1, forgotten)
     groups.submit(2, answered)

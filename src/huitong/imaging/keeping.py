@@ -9,8 +9,10 @@ is seen by a second look-up inside the transaction, which alone decides.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections import defaultdict
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from huitong.access.work import Work
@@ -26,7 +28,9 @@ from huitong.store.groups import Groups
 from huitong.store.intake import Intake
 from huitong.store.store import Store
 
-#: Reading headers holds the interpreter, hashing does not: two threads keep both cores of a small machine busy.
+#: Objects up to this size are read where they came, on the event loop: handing one to a thread and back costs more
+#: than the header of a CT slice. Larger ones may take long, and the loop has others to serve.
+_AT_ONCE_BYTES = 1 << 20
 _PREPARING_THREADS = 2
 
 
@@ -61,29 +65,34 @@ class Keeper:
         self._opened: Session | None = None
         self._known = records.Known()
         self._preparing = ThreadPoolExecutor(_PREPARING_THREADS, thread_name_prefix="prepare")
-        self._groups: Groups[_Waiting, Kept] = Groups(self._commit, most=store.settings.commit_batch, name="commit")
+        self._groups: Groups[_Waiting, asyncio.Future[Kept], Kept] = Groups(
+            self._commit, _answer, most=store.settings.commit_batch, name="commit"
+        )
 
     async def keep(self, work: Work, intake: Intake, expected: Expected | None) -> Kept:
         """The intake is this method's from now on, also when it raises or is cancelled."""
-        future: Future[Kept] = Future()
+        loop = asyncio.get_running_loop()
+        ticket: asyncio.Future[Kept] = loop.create_future()
         size = intake.size
         intake.hand_over()
         try:
-            self._preparing.submit(self._prepare, work, intake, expected, future)
-        except RuntimeError as e:  # shut down, or no thread to be had
-            intake.finish()
-            raise StoreUnavailable(str(e)) from e
-        try:
-            kept = await asyncio.wrap_future(future)
+            if size <= _AT_ONCE_BYTES:
+                self._prepare(work, intake, expected, ticket)
+            else:
+                await loop.run_in_executor(self._preparing, self._prepare, work, intake, expected, ticket)
+            kept = await ticket
         except HuitongError as e:
             metrics.REFUSED.labels(work.door, answer_for(e).code).inc()
             raise
+        except RuntimeError as e:  # shut down, or no thread to be had
+            intake.finish()
+            raise StoreUnavailable(str(e)) from e
         metrics.INSTANCES.labels(work.door, work.institution, kept.outcome.name.lower()).inc()
         if kept.outcome is not Outcome.ALREADY:
             metrics.BYTES.labels(work.door, work.institution).inc(size)
         return kept
 
-    def _prepare(self, work: Work, intake: Intake, expected: Expected | None, future: Future[Kept]) -> None:
+    def _prepare(self, work: Work, intake: Intake, expected: Expected | None, ticket: asyncio.Future[Kept]) -> None:
         try:
             assert work.institution is not None
             prepared = prepare(
@@ -92,11 +101,10 @@ class Keeper:
                 institution=work.institution,
                 received_at_ms=round(work.now().timestamp() * 1000),
             )
-            self._groups.submit(_Waiting(work, intake, expected.source_ae if expected else "", prepared), future)
-        except BaseException as e:
+            self._groups.submit(_Waiting(work, intake, expected.source_ae if expected else "", prepared), ticket)
+        except BaseException:
             intake.finish()
-            if future.set_running_or_notify_cancel():
-                future.set_exception(e)
+            raise
 
     # --- one group, in the committing thread ---
 
@@ -191,6 +199,26 @@ class Keeper:
         self._groups.close()
         if self._opened is not None:
             self._opened.close()
+
+
+def _answer(answered: Sequence[tuple[asyncio.Future[Kept], Kept | Exception]]) -> None:
+    """Wake each loop once for all of the group that wait there."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Kept], Kept | Exception]]] = defaultdict(list)
+    for ticket, receipt in answered:
+        by_loop[ticket.get_loop()].append((ticket, receipt))
+    for loop, mine in by_loop.items():
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(_resolve, mine)
+
+
+def _resolve(answered: Sequence[tuple[asyncio.Future[Kept], Kept | Exception]]) -> None:
+    for ticket, receipt in answered:
+        if ticket.done():  # cancelled: its object was kept all the same
+            continue
+        if isinstance(receipt, Exception):
+            ticket.set_exception(receipt)
+        else:
+            ticket.set_result(receipt)
 
 
 def _record(w: _Waiting) -> NewRecord:

@@ -5,18 +5,18 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from typing import Any, Generic, TypeVar
 from weakref import WeakSet
 
 from huitong.base.errors import StoreUnavailable
 
 Item = TypeVar("Item")
+Ticket = TypeVar("Ticket")
 Receipt = TypeVar("Receipt")
 
 
 #: Those of this process that have not been closed.
-_AT_WORK: WeakSet[Groups[Any, Any]] = WeakSet()
+_AT_WORK: WeakSet[Groups[Any, Any, Any]] = WeakSet()
 
 
 def stopped() -> list[str]:
@@ -24,25 +24,26 @@ def stopped() -> list[str]:
     return sorted(each.name for each in list(_AT_WORK) if not each.working)
 
 
-class Groups(Generic[Item, Receipt]):
+class Groups(Generic[Item, Ticket, Receipt]):
     """A thread that hands waiting items to `commit`, as many together as have come, in order.
 
-    A future that its owner cancelled is committed all the same; only its answer is dropped.
-
     `commit(items)` returns a receipt or an exception for each; it returns only when the receipts are true whatever
-    happens to the machine. An exception raised by it is the answer for the whole group.
+    happens to the machine. An exception raised by it is the answer for the whole group. `answer` is then given the
+    tickets of the group, whatever these are, with the receipt or exception of each: once a group, because waking
+    another thread costs as much as indexing an object.
     """
 
     def __init__(
         self,
         commit: Callable[[Sequence[Item]], Sequence[Receipt | Exception]],
+        answer: Callable[[Sequence[tuple[Ticket, Receipt | Exception]]], None],
         *,
         most: int,
         name: str,
     ) -> None:
         self.name = name
-        self._commit, self._most = commit, most
-        self._waiting: queue.SimpleQueue[tuple[Item, Future[Receipt]] | None] = queue.SimpleQueue()
+        self._commit, self._answer, self._most = commit, answer, most
+        self._waiting: queue.SimpleQueue[tuple[Item, Ticket] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
         _AT_WORK.add(self)
@@ -51,14 +52,14 @@ class Groups(Generic[Item, Receipt]):
     def working(self) -> bool:
         return self._thread.is_alive()
 
-    def submit(self, item: Item, future: Future[Receipt]) -> None:
-        """`future` gets the receipt, or the exception, when the item's group is done.
+    def submit(self, item: Item, ticket: Ticket) -> None:
+        """`ticket` is answered when the item's group is done.
 
         Raises StoreUnavailable when nobody works on groups any more.
         """
         if not self.working:
             raise StoreUnavailable(f"{self.name} has stopped")
-        self._waiting.put((item, future))
+        self._waiting.put((item, ticket))
 
     def _run(self) -> None:
         while (first := self._waiting.get()) is not None:
@@ -67,7 +68,7 @@ class Groups(Generic[Item, Receipt]):
             if last:
                 return
 
-    def _gather(self, first: tuple[Item, Future[Receipt]]) -> tuple[list[tuple[Item, Future[Receipt]]], bool]:
+    def _gather(self, first: tuple[Item, Ticket]) -> tuple[list[tuple[Item, Ticket]], bool]:
         group = [first]
         while len(group) < self._most:
             try:
@@ -79,19 +80,14 @@ class Groups(Generic[Item, Receipt]):
             group.append(nxt)
         return group, False
 
-    def _settle(self, group: list[tuple[Item, Future[Receipt]]]) -> None:
-        answered: list[tuple[tuple[Item, Future[Receipt]], Receipt | Exception]]
+    def _settle(self, group: list[tuple[Item, Ticket]]) -> None:
+        answered: list[tuple[Ticket, Receipt | Exception]]
+        tickets = [ticket for _, ticket in group]
         try:
-            answered = list(zip(group, self._commit([item for item, _ in group]), strict=True))
+            answered = list(zip(tickets, self._commit([item for item, _ in group]), strict=True))
         except Exception as e:
-            answered = [(each, e) for each in group]
-        for (_, future), receipt in answered:
-            if not future.set_running_or_notify_cancel():
-                continue
-            if isinstance(receipt, Exception):
-                future.set_exception(receipt)
-            else:
-                future.set_result(receipt)
+            answered = [(ticket, e) for ticket in tickets]
+        self._answer(answered)
 
     def close(self) -> None:
         """Everything submitted so far is committed and answered when this returns."""
