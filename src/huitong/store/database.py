@@ -26,8 +26,7 @@ _PRAGMAS = (
     "synchronous=FULL",  # an acknowledged commit survives a power cut, not only kill -9
     "foreign_keys=ON",
     "busy_timeout=20000",
-    "cache_size=-32000",
-    "mmap_size=1073741824",
+    "cache_size=-8000",  # of each connection, in KiB: the operating system caches the file for all of them
     "journal_size_limit=268435456",
     "temp_store=MEMORY",
 )
