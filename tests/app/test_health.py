@@ -80,7 +80,7 @@ async def test_a_thread_that_ended_is_not_ready_and_takes_nothing_more(tmp_path:
         raise SystemExit
 
     with archive_in(tmp_path) as archive:
-        dead: Groups[int, int] = Groups(commit, most=1, name="commit")
+        dead: Groups[int, object, int] = Groups(commit, lambda answered: None, most=1, name="commit")
         dead.submit(1, Future())
         deadline = time.monotonic() + 10
         while dead.working and time.monotonic() < deadline:

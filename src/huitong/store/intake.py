@@ -19,6 +19,7 @@ from huitong.store.record import Buffer
 
 #: Free bytes at the beginning of a spool file, for the record's head, envelope and prefix.
 ROOM = 16384
+_LARGE_BYTES = 256 << 10
 #: A spool file may grow by so much before the room left on the volume is looked at again.
 _CHECK_EVERY_BYTES = 16 << 20
 
@@ -56,11 +57,11 @@ class Intake:
         self.size += size
 
     def _have(self, size: int) -> bool:
-        """Whether there is a buffer for `size` bytes; it grows four times at once, so that little is copied."""
+        """Whether there is a buffer for `size` bytes; small ones grow four times at once, large ones twice."""
         old = self._memory
         if size <= (len(old) if old else 0):
             return True
-        wanted = min(4 * size, self._spool_bytes) if old else size
+        wanted = min(size * (4 if size < _LARGE_BYTES else 2), self._spool_bytes) if old else size
         new = self._buffers.take(max(wanted, size))
         if new is None:
             return False

@@ -19,7 +19,7 @@ from huitong.store.packs import Packs
 
 T = TypeVar("T")
 #: Memory that all objects still arriving may hold together; past it they go to spool files.
-_INTAKE_MEMORY_BYTES = 96 << 20
+_INTAKE_MEMORY_BYTES = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)

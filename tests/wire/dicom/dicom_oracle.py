@@ -73,6 +73,13 @@ ACCEPTED = (
         and all(a == b or (not isfinite(b) and a == _NON_FINITE[str(b)]) for a, b in pairs),
     ),
     Accepted(
+        "a character set says nothing of codes (PS3.5 6.1.2.3), but UTF-8 that is in one all the same is read as such",
+        lambda tag, ours, theirs: ours["vr"] in ("AE", "AS", "CS", "DA", "DS", "DT", "IS", "TM", "UI")
+        and bool(pairs := _pairs(ours, theirs))
+        and all(a == b or (isinstance(b, str) and a == b.encode("latin-1", "replace").decode(errors="replace").rstrip())
+                for a, b in pairs),
+    ),
+    Accepted(
         "what pydicom cannot give at all: text that is no number as text, numbers of the wrong length as octets",
         lambda tag, ours, theirs: isinstance(theirs, Unreadable)
         and (
