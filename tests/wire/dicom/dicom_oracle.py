@@ -47,6 +47,14 @@ def _pairs(ours: Json, theirs: Json) -> list[tuple[Json, Json]]:
     return list(zip(a, b, strict=True)) if isinstance(a, list) and isinstance(b, list) and len(a) == len(b) else []
 
 
+def _is_chinese_misread(ours: Json, theirs: Json) -> bool:
+    """Whether `theirs` is the Latin-1 reading of octets that are `ours` in UTF-8 or GB 18030."""
+    if not isinstance(theirs, str):
+        return False
+    octets = theirs.encode("latin-1", "replace")
+    return any(octets.decode(codec, "replace").rstrip() == ours for codec in ("utf-8", "gb18030"))
+
+
 _NON_FINITE = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
 
 ACCEPTED = (
@@ -73,11 +81,10 @@ ACCEPTED = (
         and all(a == b or (not isfinite(b) and a == _NON_FINITE[str(b)]) for a, b in pairs),
     ),
     Accepted(
-        "a character set says nothing of codes (PS3.5 6.1.2.3), but UTF-8 that is in one all the same is read as such",
+        "a character set says nothing of codes (PS3.5 6.1.2.3), but Chinese that stands in one is read as such",
         lambda tag, ours, theirs: ours["vr"] in ("AE", "AS", "CS", "DA", "DS", "DT", "IS", "TM", "UI")
         and bool(pairs := _pairs(ours, theirs))
-        and all(a == b or (isinstance(b, str) and a == b.encode("latin-1", "replace").decode(errors="replace").rstrip())
-                for a, b in pairs),
+        and all(a == b or _is_chinese_misread(a, b) for a, b in pairs),
     ),
     Accepted(
         "what pydicom cannot give at all: text that is no number as text, numbers of the wrong length as octets",
