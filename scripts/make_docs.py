@@ -129,7 +129,13 @@ def _commands() -> Iterator[str]:
         yield inspect.cleandoc(command.help or "")
         for each in command.params:
             if isinstance(each, click.Option) and each.name not in ROWS and each.name != "settings_file":
-                yield f"\n`{each.opts[0]} {each.metavar}`: {each.help}"
+                yield f"\n`{_written(each)}`: {each.help}"
+
+
+def _written(option: click.Parameter) -> str:
+    """The option as it is typed: a switch takes no value."""
+    switch = isinstance(option, click.Option) and option.is_flag
+    return option.opts[0] if switch else f"{option.opts[0]} {option.metavar}"
 
 
 def _usage(parameter: click.Parameter) -> str:
@@ -137,7 +143,7 @@ def _usage(parameter: click.Parameter) -> str:
         return str(parameter.metavar)
     if parameter.name == "settings_file":
         return "[SETTINGS]"
-    text = f"{parameter.opts[0]} {parameter.metavar}"
+    text = _written(parameter)
     return text if parameter.required else f"[{text}]"
 
 
