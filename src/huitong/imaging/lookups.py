@@ -58,10 +58,6 @@ def instances_of_series(tx: Connection, series_pk: int) -> list[StoredInstance]:
     return [stored_of(r) for r in tx.execute(query.order_by(*IN_SERIES))]
 
 
-def instances_by_pk(tx: Connection, pks: list[int]) -> dict[int, StoredInstance]:
-    return {r.pk: stored_of(r) for r in tx.execute(STORED.where(INSTANCE.c.pk.in_(pks)))}
-
-
 def stored_of(r: Row[Any]) -> StoredInstance:
     return StoredInstance(
         study_uid=r.study_uid,

@@ -22,9 +22,9 @@ def outcome(known: Mapping[bytes, int], sha256: bytes, *, lost: bool = False) ->
     return (Outcome.VARIANT if variant else Outcome.KEPT), variant
 
 
-def settled(last_at_ms: int, now_ms: int, settle_s: float) -> bool:
-    """Whether the sender has been quiet long enough for the study to count as complete."""
-    return now_ms - last_at_ms >= settle_s * 1000
+def quiet_before_ms(now_ms: float, settle_s: float) -> int:
+    """A study whose last instance came by this time counts as complete: its sender has been quiet for long enough."""
+    return round(now_ms - settle_s * 1000)
 
 
 def manifest_digest(digests: Iterable[bytes]) -> str:

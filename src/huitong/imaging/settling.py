@@ -98,7 +98,7 @@ class Settler:
 
     def _due(self) -> list[Row[Any]]:
         now_at = self._clock()
-        before_ms = round(now_at.timestamp() * 1000 - self._store.settings.settle_s * 1000)
+        before_ms = rules.quiet_before_ms(now_at.timestamp() * 1000, self._store.settings.settle_s)
         due = select(STUDY).where(STUDY.c.settled_revision < STUDY.c.revision, STUDY.c.last_at_ms <= before_ms)
         waiting = {pk for pk, (until, _) in self._put_off.items() if until > now_at}
         with self._store.database.read() as tx:
