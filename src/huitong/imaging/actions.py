@@ -5,24 +5,23 @@ operator.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+from collections.abc import Iterable
+from typing import Any
 
 import orjson
 from sqlalchemy import Connection, Row
 
 from huitong.access.work import Work
-from huitong.base.errors import NotAllowed, NotFound, StoreDamaged
-from huitong.base.lru import Lru
-from huitong.imaging import bulk, finding, lookups, search
+from huitong.base.errors import NotAllowed, NotFound
+from huitong.imaging import bulk, finding, lookups, places, search
 from huitong.imaging.bulk import Bulk
 from huitong.imaging.keeping import keeper_of
-from huitong.imaging.model import Expected, Kept, Metadata, OnDisk, SeriesRow, StoredInstance, StudyRow
+from huitong.imaging.model import Expected, Kept, Metadata, SeriesRow, StoredInstance, StudyRow
+from huitong.imaging.places import PackSlice
 from huitong.imaging.ready import frame_bytes, header_text, ready_of
 from huitong.imaging.recovering import Recovered, recover, reindex
 from huitong.imaging.settling import Settler, count_unsettled
 from huitong.imaging.verifying import VerifyReport, verify
-from huitong.store.blobs import OpenBlob
 from huitong.store.intake import Intake
 from huitong.store.store import Store
 from huitong.wire.query import Found, Level, Query
@@ -58,9 +57,6 @@ __all__ = [
     "verify",
 ]
 
-T = TypeVar("T")
-#: Bytes of memory for the places of instances, once by UID and once by series.
-_PLACES_BYTES = 96 << 20
 #: Series of more instances are not read whole to find one of them.
 _SMALL_SERIES = 5000
 #: Series shown on a study's page at most.
@@ -154,8 +150,8 @@ def located(
     work: Work, study_uid: str, series_uid: str, sop_uid: str, institution: str | None = None
 ) -> StoredInstance | None:
     """As `locate`, from memory; None where it would have to ask the database."""
-    places, key = _places(work.store), (institution, study_uid, series_uid)
-    known = places.get(key) or places.get((*key, sop_uid))
+    known_places, key = places.by_uid(work.store), (institution, study_uid, series_uid)
+    known = known_places.get(key) or known_places.get((*key, sop_uid))
     return known.get(sop_uid) if known is not None else None
 
 
@@ -164,16 +160,16 @@ def locate(work: Work, study_uid: str, series_uid: str, sop_uid: str, institutio
     found = located(work, study_uid, series_uid, sop_uid, institution)
     if found is not None:
         return found
-    places, key = _places(work.store), (institution, study_uid, series_uid)
+    known_places, key = places.by_uid(work.store), (institution, study_uid, series_uid)
     with work.store.database.read() as tx:
         known = _read_places(tx, key, sop_uid)
     if not known:
         raise NotFound("instance")
     weight = _weight_bytes(known.values())
-    if len(known) > 1 and weight * 4 <= _PLACES_BYTES:
-        places.put(key, known, weight)
+    if len(known) > 1 and weight * 4 <= places.LIMIT_BYTES:
+        known_places.put(key, known, weight)
     else:
-        places.put((*key, sop_uid), one := {sop_uid: known[sop_uid]}, _weight_bytes(one.values()))
+        known_places.put((*key, sop_uid), one := {sop_uid: known[sop_uid]}, _weight_bytes(one.values()))
     return known[sop_uid]
 
 
@@ -208,7 +204,7 @@ def locate_all(
 
 def _of_series(store: Store, tx: Connection, row: Row[Any]) -> list[StoredInstance]:
     """The series' instances, remembered until it changes."""
-    recent = _series(store)
+    recent = places.by_series(store)
     found = recent.get((row.pk, row.revision))
     if found is None:
         found = lookups.instances_of_series(tx, row.pk)
@@ -226,53 +222,6 @@ def locate_variant(
         if each.sha256 == sha256:
             return each
     raise NotFound("instance")
-
-
-class PackSlice:
-    """One stored object inside its pack; `model.Slice` has the contract."""
-
-    def __init__(self, store: Store, stored: StoredInstance) -> None:
-        self._store = store
-        self._pk = stored.pk
-        self.length = stored.size_bytes
-        self._blob, self._at = self._opened(stored)
-
-    def _opened(self, stored: StoredInstance) -> tuple[OpenBlob, int]:
-        try:
-            return self._store.blobs.open(stored.blob), stored.blob_offset
-        except StoreDamaged:
-            forget_places(self._store)  # it may have been sent again since, and lie elsewhere
-            raise
-
-    def at_hand(self, offset: int, length: int) -> bool:
-        return self._blob.at_hand(self._at + offset, length)
-
-    def read(self, offset: int = 0, length: int | None = None) -> bytes:
-        most = max(self.length - offset if length is None else min(length, self.length - offset), 0)
-        return self._where_it_is(lambda blob, at: blob.read(at + offset, most))
-
-    def on_disk(self, offset: int, length: int) -> OnDisk:
-        def place(blob: OpenBlob, at: int) -> OnDisk:
-            fd, begin = blob.file(at + offset, length)
-            return OnDisk(fd, begin, blob)
-
-        return self._where_it_is(place)
-
-    def _where_it_is(self, look: Callable[[OpenBlob, int], T]) -> T:
-        """What was merged with others lies elsewhere, and its old blob is gone: looked for once more."""
-        try:
-            return look(self._blob, self._at)
-        except StoreDamaged:
-            forget_places(self._store)
-            with self._store.database.read() as tx:
-                again = lookups.stored_by_pk(tx, self._pk)
-            if again is None:
-                raise
-            self._blob, self._at = self._opened(again)
-            return look(self._blob, self._at)
-
-    def close(self) -> None:
-        """The pack closes itself when nobody reads it."""
 
 
 def open_slice(work: Work, stored: StoredInstance) -> PackSlice:
@@ -323,19 +272,3 @@ def thumbnail(work: Work, stored: StoredInstance) -> tuple[bytes, str]:
 
 def _header_reader(work: Work) -> finding.HeaderReader:
     return lambda stored: header(work, stored)
-
-
-def forget_places(store: Store) -> None:
-    """Some instances lie elsewhere now."""
-    _places(store).clear()
-    _series(store).clear()
-
-
-def _series(store: Store) -> Lru[tuple[int, int], list[StoredInstance]]:
-    """By key and revision of the series: all its instances in order."""
-    return store.once("imaging.series", lambda: Lru[tuple[int, int], list[StoredInstance]](_PLACES_BYTES))
-
-
-def _places(store: Store) -> Lru[tuple[str | None, ...], dict[str, StoredInstance]]:
-    """By institution, study and series: the series; with the SOP Instance UID as well: this one instance."""
-    return store.once("imaging.places", lambda: Lru[Any, Any](_PLACES_BYTES))

@@ -57,7 +57,7 @@ class Objects:
             small = [number for number, r in enumerate(records) if not r.body.spooled]
             placed |= zip(small, self._put_small([records[number] for number in small]), strict=True)
         except BaseException:
-            self.delete(sorted({each.blob for each in placed.values()}))
+            self._forget(sorted({each.blob for each in placed.values()}))
             raise
         return [placed[number] for number in range(len(records))]
 
@@ -82,7 +82,7 @@ class Objects:
         try:
             self.s3.put(name, data)
         except BaseException:
-            self.delete([name])  # it may have got there all the same; nobody will be told that it did
+            self._forget([name])  # it may have got there all the same; nobody will be told that it did
             raise
         with suppress(OSError):  # no room for the cache: it will be fetched
             self._remember(Ranges.written(self._cache, data, self._fetcher(name)), name)
@@ -103,7 +103,7 @@ class Objects:
         try:
             self.s3.put_file(name, path, size)
         except BaseException:
-            self.delete([name])
+            self._forget([name])
             raise
 
     def give_up(self) -> None:
@@ -156,13 +156,17 @@ class Objects:
             raise StoreDamaged(f"{part.blob}:{part.offset}: differs from its digest")
         return head, read[1]
 
-    def delete(self, names: Sequence[str]) -> None:
-        """What is known to be nowhere in the index; what cannot be deleted now is found by `recovering` later."""
+    def delete(self, name: str) -> None:
+        """For an object that is nowhere in the index. Raises StoreUnavailable."""
+        with self._lock:
+            self._open.pop(name, None)
+        self.s3.delete(name)
+
+    def _forget(self, names: Sequence[str]) -> None:
+        """What nobody is told of. What cannot be deleted now is found by `imaging.recovering`, and harms nothing."""
         for name in names:
-            with self._lock:
-                self._open.pop(name, None)
             with suppress(HuitongError):
-                self.s3.delete(name)
+                self.delete(name)
 
     # --- reading ---
 
