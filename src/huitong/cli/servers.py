@@ -41,7 +41,7 @@ class LocalServer:
     _stop_signal = signal.SIGINT
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
+        self.folder = folder.absolute()
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
