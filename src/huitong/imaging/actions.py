@@ -6,6 +6,7 @@ operator.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import timedelta
 from typing import Any
 
 import orjson
@@ -16,7 +17,7 @@ from huitong.base.errors import NotAllowed, NotFound
 from huitong.imaging import bulk, finding, lookups, places, search
 from huitong.imaging.bulk import Bulk
 from huitong.imaging.keeping import keeper_of
-from huitong.imaging.model import Expected, Kept, Metadata, SeriesRow, StoredInstance, StudyRow
+from huitong.imaging.model import Expected, Kept, Link, Metadata, SeriesRow, StoredInstance, StudyRow
 from huitong.imaging.places import PackSlice
 from huitong.imaging.ready import frame_bytes, header_text, ready_of
 from huitong.imaging.recovering import Recovered, recover, reindex
@@ -37,6 +38,7 @@ __all__ = [
     "find_bulk",
     "header",
     "keep_instance",
+    "links",
     "list_studies",
     "locate",
     "locate_all",
@@ -227,6 +229,25 @@ def locate_variant(
 def open_slice(work: Work, stored: StoredInstance) -> PackSlice:
     """The object's bytes as received. Raises StoreDamaged if they are not there."""
     return PackSlice(work.store, stored)
+
+
+def links(
+    work: Work, study_uid: str, series_uid: str | None, sop_uid: str | None, institution: str | None = None
+) -> list[Link]:
+    """Where the object store gives the instances away itself, for `link_s` seconds; without a URL what shares a blob
+    with other studies, and everything on a store of files. Raises NotFound, also where `link_s` is 0.
+    """
+    store, lasts_s = work.store, work.store.settings.link_s
+    if not lasts_s:
+        raise NotFound("signed links are not given here")
+    with store.database.read() as tx:
+        found = lookups.instances(tx, study_uid, series_uid, institution, sop_uid)
+        if not found:
+            raise NotFound("instance" if sop_uid is not None else "study" if series_uid is None else "series")
+        shared = lookups.shared_packs(tx, found[0].pk, {each.blob for each in found})
+    urls = {blob: store.blobs.link(blob, lasts_s) for blob in {each.blob for each in found} - shared}
+    expires_at = work.now() + timedelta(seconds=lasts_s)
+    return [Link(each, urls.get(each.blob), expires_at) for each in found]
 
 
 def read_frame(work: Work, stored: StoredInstance, number: int) -> bytes:

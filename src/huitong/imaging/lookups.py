@@ -58,6 +58,19 @@ def instances_of_series(tx: Connection, series_pk: int) -> list[StoredInstance]:
     return [stored_of(r) for r in tx.execute(query.order_by(*IN_SERIES))]
 
 
+def shared_packs(tx: Connection, instance_pk: int, names: Iterable[str]) -> set[str]:
+    """Those of the packs in which not all is of the study that this instance is of."""
+    own = select(SERIES.c.study_pk).join_from(INSTANCE, SERIES, SERIES.c.pk == INSTANCE.c.series_pk)
+    study = own.where(INSTANCE.c.pk == instance_pk).scalar_subquery()
+    others = (
+        select(PACK.c.name)
+        .join_from(PACK, INSTANCE, INSTANCE.c.pack_pk == PACK.c.pk)
+        .join(SERIES, SERIES.c.pk == INSTANCE.c.series_pk)
+        .where(PACK.c.name.in_(list(names)), SERIES.c.study_pk != study)
+    )
+    return set(tx.execute(others.distinct()).scalars())
+
+
 def stored_by_pk(tx: Connection, pk: int) -> StoredInstance | None:
     r = tx.execute(STORED.where(INSTANCE.c.pk == pk)).first()
     return stored_of(r) if r else None

@@ -139,7 +139,8 @@ class PostgresSession(Session):
 
     @contextmanager
     def write(self) -> Iterator[None]:
-        with _faults(), self._raw.transaction():
+        # Statements without an answer do not wait for one: the next that has one, or the commit, waits for all.
+        with _faults(), self._raw.pipeline(), self._raw.transaction():
             yield
 
     @contextmanager
