@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import mmap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -168,3 +170,16 @@ def test_headers_larger_than_the_memory_are_borne() -> None:
         more = Dataset()
         more.LongCodeValue = "x" * 60_000
         _same(write(_slice(number, ProcedureCodeSequence=[more] * 3), ExplicitVRLittleEndian))
+
+
+def test_nothing_read_is_held_in_a_circle() -> None:
+    """What is scanned may be a map of a file, which has to be closed at once and not when the collector comes by."""
+    gc.disable()
+    try:
+        for number in range(1, 5):
+            with mmap.mmap(-1, len(data := write(_slice(number), ExplicitVRLittleEndian))) as mapped:
+                mapped.write(data)
+                with memoryview(mapped) as view:
+                    scan(view)
+    finally:
+        gc.enable()

@@ -77,7 +77,7 @@ class Reader:
     """
 
     __slots__ = (
-        "bulk", "count", "data", "decode", "explicit_table", "extended", "foreign", "header", "implicit_table",
+        "bulk", "count", "data", "explicit_table", "extended", "foreign", "header", "implicit_table",
         "octets_read", "order", "partial", "pending", "pixel", "problems", "stack", "terms", "unpack_explicit",
         "unpack_implicit", "unpack_item", "unpack_long", "uris", "whole",
     )  # fmt: skip
@@ -99,9 +99,8 @@ class Reader:
         self.pixel: tuple[str, int, int, list[Fragment] | None] | None = None
         #: Text beyond ASCII was met.
         self.foreign = False
-        #: Character sets of the data set itself, and their decoder.
+        #: Character sets of the data set itself.
         self.terms: tuple[str, ...] = ()
-        self.decode = self.text(())
         self.count = 0
         self.octets_read = 0
         self.explicit_table = EXPLICIT[order]
@@ -119,7 +118,7 @@ class Reader:
         loop = self.explicit if explicit else self.implicit
         try:
             begun = start if plainly else recall(self, start, explicit)
-            end = loop(begun, len(self.data), self.header, 0, "", self.decode)
+            end = loop(begun, len(self.data), self.header, 0, "", self.text(self.terms))
         except (_Cut, struct.error) as cut:
             if self.partial or not plainly:
                 raise NeedWhole from cut
@@ -281,10 +280,9 @@ class Reader:
         header[_CHARSET_TAG] = {"vr": "CS", "Value": list(_UTF8)}
         declared = self.data[start : start + min(length, 256)].decode("latin-1").rstrip(" \0")
         terms = tuple(term.strip(" \0") for term in declared.split("\\")[:8])
-        decode = self.text(terms)
         if header is self.header:
-            self.terms, self.decode = terms, decode
-        return decode
+            self.terms = terms
+        return self.text(terms)
 
     def other(
         self,

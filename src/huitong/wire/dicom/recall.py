@@ -13,11 +13,12 @@ read does not depend on this memory, but for the time it takes. What is taken ov
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from huitong.wire.dicom.charset import Decode
 from huitong.wire.dicom.entries import EXPLICIT, IMPLICIT, LONG, OCTETS, PLAIN, SEQUENCE
 from huitong.wire.dicom.pixels import Header
 
@@ -36,7 +37,6 @@ _LONGEST_UID = 64
 
 #: How many elements have to be read.
 Gap = int
-Step = Callable[[int, int], int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,12 +107,21 @@ class _Walk:
 
     reader: Reader
     explicit: bool
-    _step: Step = field(init=False)
+    #: The decoder of text, and of which character sets. The reader must not hold it: each would keep the other alive.
+    _text: Decode = field(init=False)
+    _terms: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        loop = self.reader.explicit if self.explicit else self.reader.implicit
-        reader, end = self.reader, len(self.reader.data)
-        self._step = lambda pos, most: loop(pos, end, reader.header, 0, "", reader.decode, most)
+        self._text = self.reader.text(())
+
+    def _step(self, pos: int, most: int) -> int:
+        """Read so many elements."""
+        reader = self.reader
+        loop = reader.explicit if self.explicit else reader.implicit
+        pos = loop(pos, len(reader.data), reader.header, 0, "", self._text, most)
+        if reader.terms is not self._terms:
+            self._terms, self._text = reader.terms, reader.text(reader.terms)
+        return pos
 
     def follow(self, pieces: Iterable[Run | Gap], pos: int) -> tuple[int, tuple[Run | Gap, ...] | None]:
         """Where it ended, and the pieces from now on where they have changed."""
