@@ -157,7 +157,7 @@ def _mapped(store: Store, name: str) -> Iterator[memoryview]:
 def _index(session: Session, name: str, group: list[records.Indexed], end: int, done: Recovered) -> None:
     """Index what is new of the group; all of the pack before `end` has then been judged."""
     with session.write():
-        known = records.digests_at(session, [records.place_of(each.prepared) for each in group])
+        known = records.digests_at(session, [records.place_of(each.prepared) for each in group], records.Known())
         new = []
         for each in group:
             digests = known.setdefault(records.place_of(each.prepared), {})
