@@ -63,6 +63,7 @@ def say(line: str) -> None:
 )
 @click.option("--quick", is_flag=True, help="Small and short: shows that everything works; its figures mean nothing.")
 @click.option("--keep", is_flag=True, help="Keep the archives filled for searching; the next run uses them.")
+@click.option("--resume", is_flag=True, help="Go on where an interrupted run with the same options stopped.")
 @click.option(
     "--dir",
     "folder",
@@ -80,6 +81,7 @@ def main(
     targets: tuple[str, ...],
     quick: bool,
     keep: bool,
+    resume: bool,
     folder: Path,
     out: Path | None,
     **sizes: float | None,
@@ -94,14 +96,14 @@ def main(
     chosen = (_QUICK if quick else {}) | {name: value for name, value in sizes.items() if value is not None}
     options = Options(folder=folder.resolve(), targets=targets, only=only, keep=keep, **chosen)  # type: ignore[arg-type]
     options.folder.mkdir(parents=True, exist_ok=True)
-    run = Run(options, say)
+    file = out or options.folder / "results.json"
+    run = Run(options, say, file)
+    if resume:
+        run.go_on()
     results = run.results
     results.about["command"] = shlex.join(["python", "-m", "bench", *sys.argv[1:]])
-    file = out or options.folder / "results.json"
-    try:
-        run.run()
-    finally:  # what was measured before something failed is not lost
-        file.write_text(results.as_json(), "utf-8")
+    run.run()
+    file.write_text(results.as_json(), "utf-8")
     click.echo(render(results))
     say(f"results: {file}")
     if any(row.faults or row.right != row.checked for row in results.rows if row.target == "huitong"):

@@ -200,9 +200,9 @@ class Nginx(Target):
     def version(cls) -> str:
         return _first_line("nginx", "-v").replace("nginx version: ", "")
 
-    def file_for(self, path: str) -> Path:
-        """What is to be answered at `path`."""
-        return self.folder / "answers" / path.lstrip("/") / "answer"
+    def file_for(self, path: str, packed: bool = False) -> Path:
+        """What is to be answered at `path`; `packed` to those who take gzip."""
+        return self.folder / "answers" / path.lstrip("/") / ("answer.gz" if packed else "answer")
 
     def _command(self) -> list[str]:
         run = self.folder / "run"
@@ -214,7 +214,7 @@ class Nginx(Target):
 daemon off; {user} worker_processes 2; pid {run}/pid; error_log {run}/error.log;
 events {{ worker_connections 256; }}
 http {{
-  access_log off; sendfile on; tcp_nopush on; tcp_nodelay on; keepalive_requests 1000000;
+  access_log off; sendfile on; gzip_static on; tcp_nopush on; tcp_nodelay on; keepalive_requests 1000000;
   client_body_temp_path {run}/body; {temporary}
   server {{ listen {self.http}; root {self.folder}/answers; location / {{ try_files $uri/answer =404; }} }}
 }}
