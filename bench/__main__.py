@@ -6,10 +6,13 @@ import dataclasses
 import shlex
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
+from bench import growth as growing
 from bench import profiling
+from bench.growth import HOMES, SIZES
 from bench.report import place, render
 from bench.run import Options, Results, Run
 from bench.scenarios import GROUPS, NAMES
@@ -127,6 +130,37 @@ def report(results: Path, document: Path) -> None:
     text = place(document.read_text("utf-8"), render(Results.read(results)))
     document.write_text(text, "utf-8")
     click.echo(f"written: {document}")
+
+
+def _numbers(_context: click.Context, _parameter: click.Parameter, text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(float(part)) for part in text.split(","))
+    except ValueError as e:
+        raise click.BadParameter(f"{text!r} is no list of numbers") from e
+
+
+@main.command()
+@click.option(
+    "--sizes",
+    default=",".join(map(str, SIZES)),
+    callback=_numbers,
+    show_default=True,
+    metavar="LIST",
+    help="Studies, separated by commas; 1e7 does as well.",
+)
+@click.option("--home", "homes", multiple=True, type=click.Choice(list(HOMES)), help="The database.  [all]")
+@click.option("--seconds", type=float, default=3.0, show_default=True, help="Of asking, for each search and size.")
+@click.option("--instances", type=int, default=400, show_default=True, help="Sent at each size, of each kind.")
+@click.option("--keep", is_flag=True, help="Keep the largest archive.")
+@click.option("--dir", "folder", type=_FOLDER, default=FOLDER, show_default="run/bench")
+def growth(folder: Path, homes: tuple[str, ...], **chosen: Any) -> None:
+    """Search in an archive and send to it while it grows; what was measured stays, so it may be stopped and run again.
+
+    Ten million studies take about half an hour and 35 GB for each database, one after the other.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    options = growing.Options(folder=folder.resolve(), homes=homes or tuple(HOMES), **chosen)
+    growing.Growth(options, say, folder / "growth.json").run()
 
 
 @main.command()

@@ -244,7 +244,7 @@ class Run:
     ) -> Row:
         client = ask_for(target, cases, judged, self.options.seconds)
         target.wait_until_quiet(0.1)
-        row = measure(scenario.name, target.name, target.pid, scenario.clients, client, round_number)
+        row = measure(scenario.name, target.name, target.pids, scenario.clients, client, round_number)
         row.checked, row.right = len(cases), judged.right
         row.notes += judged.wrong[:3]
         return row
@@ -300,7 +300,7 @@ class Run:
 
     def _clear(self, targets: Sequence[Target]) -> None:
         for target in targets:
-            shutil.rmtree(target.folder, ignore_errors=True)
+            target.remove()
 
 
 def _file_of(nginx: Nginx, case: Case) -> Path:
@@ -317,7 +317,7 @@ def send(target: Target, scenario: ingest.Ingest, instances: Sequence[Instance],
     """Measure one sending, what it leaves for later, and whether all is there."""
     target.wait_until_quiet(0.1)
     client = scenario.sender(target, instances)
-    row = measure(scenario.name, target.name, target.pid, scenario.clients, client, round_number)
+    row = measure(scenario.name, target.name, target.pids, scenario.clients, client, round_number)
     later_s = target.wait_until_quiet(SETTLE_S * 1.5)
     row.later_cpu_ms_per_item = later_s * 1000 / max(row.items, 1)
     row.checked, row.right, wrong = ingest.check(target, instances)
@@ -329,12 +329,12 @@ def warm_up(target: Target, corpus: Corpus) -> None:
     """Use both doors once, so that nothing is loaded for the first time while measured."""
     for number, sender in enumerate((ingest.by_association(1), ingest.by_stow(1, 1))):
         instances = corpus.series(_WARM_UP_FIRST + number, 20)
-        measure("warm-up", target.name, target.pid, 1, sender(target, instances))
+        measure("warm-up", target.name, target.pids, 1, sender(target, instances))
 
 
 def load(target: Target, instances: Sequence[Instance]) -> Row:
     """Send over four associations and wait until the target has done all that follows."""
     client = ingest.by_association(_INDEX_SENDERS)(target, instances)
-    row = measure("load", target.name, target.pid, _INDEX_SENDERS, client)
+    row = measure("load", target.name, target.pids, _INDEX_SENDERS, client)
     row.later_cpu_ms_per_item = target.wait_until_quiet(SETTLE_S * 1.5, 1800) * 1000 / max(row.items, 1)
     return row

@@ -69,6 +69,23 @@ class Target:
         assert self._process is not None, "not started"
         return self._process.pid
 
+    @property
+    def pids(self) -> list[int]:
+        """The server's own process first, then those of the servers that it stands on."""
+        return [self.pid, *self._helpers()]
+
+    def _helpers(self) -> list[int]:
+        return []
+
+    @contextlib.contextmanager
+    def standing(self) -> Iterator[None]:
+        """The servers that it stands on are there, without itself."""
+        yield
+
+    def remove(self) -> None:
+        """All that it kept."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
     def start(self) -> None:
         """Return when it answers on HTTP and, if it has one, on its DICOM port. Raises RuntimeError if it does not."""
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -107,15 +124,15 @@ class Target:
 
     def wait_until_quiet(self, at_least_s: float = 0.3, at_most_s: float = 60) -> float:
         """Wait for `at_least_s` and then until nothing is done any more; returns the CPU seconds used meanwhile."""
-        first = procs.usage(self.pid).cpu_s
+        first = procs.usage(*self.pids).cpu_s
         time.sleep(at_least_s)
         end = time.monotonic() + at_most_s
         while time.monotonic() < end:
-            before = procs.usage(self.pid).cpu_s
+            before = procs.usage(*self.pids).cpu_s
             time.sleep(0.5)
-            if procs.usage(self.pid).cpu_s - before < _QUIET_CPUS * 0.5:
+            if procs.usage(*self.pids).cpu_s - before < _QUIET_CPUS * 0.5:
                 break
-        return procs.usage(self.pid).cpu_s - first
+        return procs.usage(*self.pids).cpu_s - first
 
     def prepare_search(self) -> None:
         """What its operator would do once after a large import."""
