@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.homes import settings_of
+
 from huitong.access.actions import Access
 from huitong.access.work import Work
 from huitong.base.settings import Settings
@@ -64,7 +66,7 @@ class TestArchive:
 
 
 def settings_for(folder: Path, **more: Any) -> Settings:
-    return Settings(data=folder, demo=True, **{"settle_s": 0.0, "keep_free_bytes": 0, **more})
+    return Settings(data=folder, demo=True, **{"settle_s": 0.0, "keep_free_bytes": 0, **settings_of(folder), **more})
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import httpx
+from tests.homes import flags_of, with_flags
 
 _QUICK = ("--settle-s", "0.5", "--keep-free-bytes", "0")
 
@@ -55,7 +56,17 @@ class Server:
 @contextmanager
 def serving(folder: Path, *flags: str) -> Iterator[Server]:
     """Started on free ports; stopped, and waited for, at the end. Later `flags` win over the quick ones."""
-    command = [sys.executable, "-m", "huitong.cli", "serve", "--demo", "--data", str(folder), *_QUICK]
+    command = [
+        sys.executable,
+        "-m",
+        "huitong.cli",
+        "serve",
+        "--demo",
+        "--data",
+        str(folder),
+        *_QUICK,
+        *flags_of(folder),
+    ]
     command += ["--http", "127.0.0.1:0", "--dimse", "0", "--log-format", "json", *flags]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     said: list[str] = []
@@ -90,5 +101,5 @@ def _ready(process: subprocess.Popen[str], said: list[str], ready: queue.Queue[d
 
 def huitong(*arguments: str) -> subprocess.CompletedProcess[str]:
     """A command of the operator, run to its end."""
-    command = [sys.executable, "-m", "huitong.cli", *arguments]
+    command = [sys.executable, "-m", "huitong.cli", *with_flags(arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)

@@ -42,7 +42,7 @@ def test_a_setting_has_its_paragraph_and_its_line_in_the_sample(name: str) -> No
 
 
 def test_the_sample_with_its_lines_uncommented_is_the_defaults(tmp_path: Path) -> None:
-    sample = re.sub(r"^# ([a-z_]+ = )", r"\1", _text("huitong.sample.toml"), flags=re.MULTILINE)
+    sample = re.sub(r"^# ([a-z0-9_]+ = )", r"\1", _text("huitong.sample.toml"), flags=re.MULTILINE)
     assert set(tomllib.loads(sample)) == set(ROWS)
     (tmp_path / "all.toml").write_text(re.sub(r"^ohif_path.*$", "", sample, flags=re.MULTILINE), "utf-8")
     assert load({}, {}, tmp_path / "all.toml").settings == Settings()
@@ -70,13 +70,13 @@ def test_a_command_has_its_paragraph(name: str) -> None:
 
 
 def test_every_metric_is_in_the_table_and_has_its_paragraph() -> None:
-    declared = set(re.findall(r'^\s+"?(huitong_[a-z_]+)"', _text("src/huitong/base/metrics.py"), re.MULTILINE)) | set(
-        re.findall(r'\("(huitong_[a-z_]+)"', _text("src/huitong/base/metrics.py"))
-    )
+    declared = set(
+        re.findall(r'^\s+"?(huitong_[a-z0-9_]+)"', _text("src/huitong/base/metrics.py"), re.MULTILINE)
+    ) | set(re.findall(r'\("(huitong_[a-z0-9_]+)"', _text("src/huitong/base/metrics.py")))
     described = {each.name for metric in metrics.TABLE for each in metric.describe()}
     assert described == declared
     headings = set(
-        re.findall(r"^## `(huitong_[a-z_]+?)(?:_total)?`$", _text("docs/reference/metrics.md"), re.MULTILINE)
+        re.findall(r"^## `(huitong_[a-z0-9_]+?)(?:_total)?`$", _text("docs/reference/metrics.md"), re.MULTILINE)
     )
     assert headings == described
 

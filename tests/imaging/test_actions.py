@@ -14,7 +14,7 @@ from tests.objects import part10
 
 from huitong.base.errors import NotFound, StoreDamaged
 from huitong.base.lru import Lru
-from huitong.imaging import actions
+from huitong.imaging import actions, places
 from huitong.imaging.model import Kept
 from huitong.wire.dicom.frames import Frames
 
@@ -71,7 +71,7 @@ def test_an_instance_is_located_without_reading_again_however_long_its_series(ar
 def test_a_long_series_is_not_read_for_one_instance(archive: TestArchive) -> None:
     lengthen(archive, 6000)
     actions.locate(archive.reader, "1.1", "1.2", "8.7")
-    assert [len(known) for known, _ in actions._places(archive.store)._kept.values()] == [1]
+    assert [len(known) for known, _ in places.by_uid(archive.store)._kept.values()] == [1]
 
 
 def test_an_unknown_instance_does_not_make_a_known_series_be_read_again(archive: TestArchive) -> None:
@@ -92,7 +92,7 @@ def test_what_is_unknown_is_not_remembered(archive: TestArchive) -> None:
     for n in range(20):
         with pytest.raises(NotFound):
             actions.locate(archive.reader, "1.1", f"1.{n + 10}", "1.3")
-    assert not actions._places(archive.store)._kept
+    assert not places.by_uid(archive.store)._kept
 
 
 def test_a_cache_forgets_what_was_said_to_weigh_nothing() -> None:
@@ -107,7 +107,7 @@ def test_places_are_weighed_with_their_fragments(archive: TestArchive) -> None:
     lengthen(archive, 3, many.pack())
     found = actions.locate(archive.reader, "1.1", "1.2", "8.1")
     assert found.frames == many
-    ((_, weight),) = actions._places(archive.store)._kept.values()
+    ((_, weight),) = places.by_uid(archive.store)._kept.values()
     assert weight > 3 * 20_000 * 100
 
 

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import text
 
 from huitong.base.errors import OurFault, StoreFull, StoreUnavailable
-from huitong.store.database import Database
+from huitong.store.sqlite import SqliteDatabase
 
 
 @contextmanager
@@ -26,8 +26,8 @@ def no_file_may_grow() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def database_in(folder: Path) -> Database:
-    database = Database(folder / "index.sqlite")
+def database_in(folder: Path) -> SqliteDatabase:
+    database = SqliteDatabase(folder / "index.sqlite")
     database.migrate()
     return database
 
@@ -50,12 +50,12 @@ def test_a_session_that_cannot_be_opened_says_why(
     volume = os.statvfs_result((1, 1, room, room, room, 0, 0, 0, 0, 255))
     monkeypatch.setattr(os, "statvfs", lambda _folder: volume)
     with no_file_may_grow(), pytest.raises(fault):
-        Database(tmp_path / "index.sqlite").session()
+        SqliteDatabase(tmp_path / "index.sqlite").session()
 
 
 def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
     (tmp_path / "index.sqlite").write_bytes(b"garbage" * 1000)
-    database = Database(tmp_path / "index.sqlite")
+    database = SqliteDatabase(tmp_path / "index.sqlite")
     for use in (database.migrate, database.session, database.check):
         with pytest.raises(StoreUnavailable, match=r"index\.sqlite: file is not a database"):
             use()

@@ -9,25 +9,25 @@ import pytest
 from sqlalchemy import text
 
 from huitong.store import ledger
-from huitong.store.database import Database
+from huitong.store.sqlite import SqliteDatabase
 
 AT = datetime(2026, 3, 1, 8, 30, tzinfo=UTC)
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Database:
-    database = Database(tmp_path / "index.sqlite")
+def database(tmp_path: Path) -> SqliteDatabase:
+    database = SqliteDatabase(tmp_path / "index.sqlite")
     database.migrate()
     return database
 
 
-def say(database: Database, *subjects: str) -> None:
+def say(database: SqliteDatabase, *subjects: str) -> None:
     for subject in subjects:
         with database.write() as tx:
             ledger.append(tx, at=AT, kind="test.said", institution="TAIYUAN", subject=subject, body={"n": len(subject)})
 
 
-def test_facts_are_followed_in_order_from_a_cursor(database: Database) -> None:
+def test_facts_are_followed_in_order_from_a_cursor(database: SqliteDatabase) -> None:
     say(database, "a", "bb", "ccc")
     with database.read() as tx:
         facts = ledger.follow(tx, 1)
@@ -35,13 +35,13 @@ def test_facts_are_followed_in_order_from_a_cursor(database: Database) -> None:
         assert facts[0].at_ms == 1_772_353_800_000
 
 
-def _say_and_fail(database: Database) -> None:
+def _say_and_fail(database: SqliteDatabase) -> None:
     with database.write() as tx:
         ledger.append(tx, at=AT, kind="test.said", institution="TAIYUAN", subject="b", body={})
         raise ZeroDivisionError
 
 
-def test_a_fact_is_undone_with_its_transaction(database: Database) -> None:
+def test_a_fact_is_undone_with_its_transaction(database: SqliteDatabase) -> None:
     say(database, "a")
     with pytest.raises(ZeroDivisionError):
         _say_and_fail(database)
@@ -49,7 +49,7 @@ def test_a_fact_is_undone_with_its_transaction(database: Database) -> None:
         assert [f.subject for f in ledger.follow(tx, 0)] == ["a"]
 
 
-def test_the_latest_fact_about_a_subject_is_found(database: Database) -> None:
+def test_the_latest_fact_about_a_subject_is_found(database: SqliteDatabase) -> None:
     say(database, "a", "b", "a")
     with database.read() as tx:
         latest = ledger.latest(tx, "test.said", "TAIYUAN", "a")
@@ -67,7 +67,7 @@ def test_the_latest_fact_about_a_subject_is_found(database: Database) -> None:
         ("UPDATE ledger SET hash = zeroblob(32) WHERE seq = 2", [2, 3]),
     ],
 )
-def test_a_line_altered_or_removed_shows_where(database: Database, harm: str, breaks_at: list[int]) -> None:
+def test_a_line_altered_or_removed_shows_where(database: SqliteDatabase, harm: str, breaks_at: list[int]) -> None:
     say(database, "a", "b", "c")
     with database.read() as tx:
         assert list(ledger.check(tx)) == []

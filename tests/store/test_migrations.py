@@ -9,7 +9,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from huitong.imaging import tables
-from huitong.store.database import Database
+from huitong.store.sqlite import SqliteDatabase
 
 #: Made by hand: SQLAlchemy knows no virtual tables, nor the tables that FTS5 keeps behind one.
 _BY_HAND = "study_grams"
@@ -20,7 +20,7 @@ def _ours(_object: Any, name: str | None, kind: str, _reflected: bool, _other: A
 
 
 def test_a_migrated_database_has_the_tables_columns_and_indices_that_are_described(tmp_path: Path) -> None:
-    database = Database(tmp_path / "index.sqlite")
+    database = SqliteDatabase(tmp_path / "index.sqlite")
     database.migrate()
     with database.read() as tx:
         context = MigrationContext.configure(tx, opts={"include_object": _ours, "compare_type": False})

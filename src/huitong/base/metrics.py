@@ -23,9 +23,20 @@ REQUEST_SECONDS = Histogram("huitong_http_seconds", "Time to the last byte of an
 SETTLED = Counter("huitong_studies_settled", "Studies settled.")
 UNSETTLED = Gauge("huitong_studies_unsettled", "Studies that still arrive or wait to settle.")
 FREE_BYTES = Gauge("huitong_free_bytes", "Room left on the data volume.")
+S3_REQUESTS = Counter(
+    "huitong_s3_requests", "Requests to the object store, by what is kept there and operation.", ["kind", "operation"]
+)
+S3_BYTES = Counter("huitong_s3_bytes", "Bytes put into and got from the object store.", ["kind", "operation"])
+S3_FAULTS = Counter("huitong_s3_faults", "Requests that failed after all retries.", ["kind", "operation"])
+STUDY_BLOBS = Histogram(
+    "huitong_study_blobs",
+    "Blobs that hold a study, when it settles and when it is merged.",
+    ["when"],
+    buckets=_SIZES,
+)
 
 #: Every metric, in the order of the docs page.
 TABLE = (
     INSTANCES, BYTES, REFUSED, GROUP_SIZE, GROUP_SECONDS, ASSOCIATIONS, ASSOCIATIONS_OPEN, REQUESTS, REQUEST_SECONDS,
-    SETTLED, UNSETTLED, FREE_BYTES,
+    SETTLED, UNSETTLED, FREE_BYTES, S3_REQUESTS, S3_BYTES, S3_FAULTS, STUDY_BLOBS,
 )  # fmt: skip

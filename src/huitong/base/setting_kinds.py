@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 Network = IPv4Network | IPv6Network
 
@@ -119,6 +120,30 @@ def _optional_path(text: str) -> Path | None:
     return _path(text) if text else None
 
 
+def _database_url(text: str) -> str:
+    text = text.strip()
+    if text and (not text.startswith(("postgresql://", "postgres://")) or not urlsplit(text).path.strip("/")):
+        raise ValueError("expected postgresql://user:password@host:port/database, or nothing for SQLite")
+    return text.replace("postgres://", "postgresql://", 1)
+
+
+def _show_url(url: str) -> str:
+    """Without its password."""
+    return re.sub(r"(://[^/:@]*):[^@/]*@", r"\1:********@", url)
+
+
+_S3_OPTIONS = {"endpoint", "region", "virtual_hosted"}
+
+
+def _s3_url(text: str) -> str:
+    text = text.strip()
+    if text:
+        url = urlsplit(text)
+        if url.scheme != "s3" or not url.netloc or "@" in url.netloc or not set(parse_qs(url.query)) <= _S3_OPTIONS:
+            raise ValueError("expected s3://bucket/prefix?endpoint=https://host&region=name, or nothing for files")
+    return text
+
+
 def one_of(*names: str) -> Kind:
     """A choice among `names`, upper or lower case."""
 
@@ -140,3 +165,6 @@ COUNT = Kind("whole number", _count)
 NUMBER = Kind("number", _number, lambda number: f"{number:g}")
 NETWORKS = Kind("networks", _networks, lambda networks: ", ".join(str(network) for network in networks))
 AE_TITLE = Kind("AE title", _ae_title)
+TEXT = Kind("text", str.strip)
+DATABASE_URL = Kind("postgresql URL, or empty", _database_url, _show_url)
+S3_URL = Kind("s3 URL, or empty", _s3_url)

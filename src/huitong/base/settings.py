@@ -56,7 +56,24 @@ class Settings:
     # fmt: off
     data: Path = _row(
         Path("huitong-data"), kinds.PATH, "",
-        "Folder that holds everything kept: packs, index and ledger. Made when absent.")
+        "Folder that holds what is kept (packs, index, ledger) where `database` and `blobs` say nothing else, and what"
+        " is arriving. Made when absent.")
+    database: str = _row(
+        "", kinds.DATABASE_URL, "",
+        "PostgreSQL for index and ledger, as postgresql://user:password@host:port/database. Empty: SQLite in `data`.")
+    blobs: str = _row(
+        "", kinds.S3_URL, "",
+        "Object store for what senders sent, as s3://bucket/prefix?endpoint=https://host&region=name. Empty: files in"
+        " `data`.")
+    s3_key_id: str = _row(
+        "", kinds.TEXT, "",
+        "Access key of the object store. Empty: as its clients find it in their environment.")
+    s3_secret: str = _row(
+        "", kinds.TEXT, "",
+        "Secret of the access key.", secret=True)
+    s3_cache_bytes: int = _row(
+        8 << 30, kinds.SIZE, "bytes",
+        "Room in `data` for what was read from or written to the object store last.", minimum=64 << 20)
     http: Address = _row(
         Address("127.0.0.1", 8080), kinds.HOST_AND_PORT, "",
         "Where pages, viewer and DICOMweb are served. Put a TLS proxy in front before opening it to others.")

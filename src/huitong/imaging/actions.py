@@ -6,24 +6,22 @@ operator.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
 from sqlalchemy import Connection, Row
 
 from huitong.access.work import Work
-from huitong.base.errors import NotAllowed, NotFound, StoreDamaged
-from huitong.base.lru import Lru
-from huitong.imaging import bulk, finding, lookups, search
+from huitong.base.errors import NotAllowed, NotFound
+from huitong.imaging import bulk, finding, lookups, places, search
 from huitong.imaging.bulk import Bulk
 from huitong.imaging.keeping import keeper_of
 from huitong.imaging.model import Expected, Kept, Metadata, SeriesRow, StoredInstance, StudyRow
+from huitong.imaging.places import PackSlice
 from huitong.imaging.ready import frame_bytes, header_text, ready_of
 from huitong.imaging.recovering import Recovered, recover, reindex
 from huitong.imaging.settling import Settler, count_unsettled
 from huitong.imaging.verifying import VerifyReport, verify
-from huitong.store.blobs import OpenBlob
 from huitong.store.intake import Intake
 from huitong.store.store import Store
 from huitong.wire.query import Found, Level, Query
@@ -43,6 +41,7 @@ __all__ = [
     "locate",
     "locate_all",
     "locate_variant",
+    "located",
     "metadata",
     "metadata_text",
     "new_intake",
@@ -58,8 +57,6 @@ __all__ = [
     "verify",
 ]
 
-#: Bytes of memory for the places of instances, once by UID and once by series.
-_PLACES_BYTES = 96 << 20
 #: Series of more instances are not read whole to find one of them.
 _SMALL_SERIES = 5000
 #: Series shown on a study's page at most.
@@ -149,20 +146,30 @@ def representatives(work: Work, studies: list[StudyRow]) -> list[tuple[str, str]
 # --- finding bytes ---
 
 
+def located(
+    work: Work, study_uid: str, series_uid: str, sop_uid: str, institution: str | None = None
+) -> StoredInstance | None:
+    """As `locate`, from memory; None where it would have to ask the database."""
+    known_places, key = places.by_uid(work.store), (institution, study_uid, series_uid)
+    known = known_places.get(key) or known_places.get((*key, sop_uid))
+    return known.get(sop_uid) if known is not None else None
+
+
 def locate(work: Work, study_uid: str, series_uid: str, sop_uid: str, institution: str | None = None) -> StoredInstance:
     """Where one instance is. Raises NotFound."""
-    places, key = _places(work.store), (institution, study_uid, series_uid)
-    known = places.get(key) or places.get((*key, sop_uid))
-    if known is None or sop_uid not in known:
-        with work.store.database.read() as tx:
-            known = _read_places(tx, key, sop_uid)
-        if not known:
-            raise NotFound("instance")
-        weight = _weight_bytes(known.values())
-        if len(known) > 1 and weight * 4 <= _PLACES_BYTES:
-            places.put(key, known, weight)
-        else:
-            places.put((*key, sop_uid), one := {sop_uid: known[sop_uid]}, _weight_bytes(one.values()))
+    found = located(work, study_uid, series_uid, sop_uid, institution)
+    if found is not None:
+        return found
+    known_places, key = places.by_uid(work.store), (institution, study_uid, series_uid)
+    with work.store.database.read() as tx:
+        known = _read_places(tx, key, sop_uid)
+    if not known:
+        raise NotFound("instance")
+    weight = _weight_bytes(known.values())
+    if len(known) > 1 and weight * 4 <= places.LIMIT_BYTES:
+        known_places.put(key, known, weight)
+    else:
+        known_places.put((*key, sop_uid), one := {sop_uid: known[sop_uid]}, _weight_bytes(one.values()))
     return known[sop_uid]
 
 
@@ -197,7 +204,7 @@ def locate_all(
 
 def _of_series(store: Store, tx: Connection, row: Row[Any]) -> list[StoredInstance]:
     """The series' instances, remembered until it changes."""
-    recent = store.once("imaging.series", lambda: Lru[tuple[int, int], list[StoredInstance]](_PLACES_BYTES))
+    recent = places.by_series(store)
     found = recent.get((row.pk, row.revision))
     if found is None:
         found = lookups.instances_of_series(tx, row.pk)
@@ -217,33 +224,9 @@ def locate_variant(
     raise NotFound("instance")
 
 
-@dataclass(frozen=True, slots=True)
-class PackSlice:
-    """One stored object inside its pack; `model.Slice` has the contract."""
-
-    pack: OpenBlob
-    offset: int
-    length: int
-
-    @property
-    def fd(self) -> int:
-        return self.pack.fd
-
-    def read(self, offset: int = 0, length: int | None = None) -> bytes:
-        most = self.length - offset if length is None else min(length, self.length - offset)
-        return self.pack.read(self.offset + offset, max(most, 0))
-
-    def close(self) -> None:
-        """The pack closes itself when nobody reads it."""
-
-
 def open_slice(work: Work, stored: StoredInstance) -> PackSlice:
     """The object's bytes as received. Raises StoreDamaged if they are not there."""
-    try:
-        return PackSlice(work.store.blobs.open(stored.blob), stored.blob_offset, stored.size_bytes)
-    except StoreDamaged:
-        _places(work.store).clear()  # it may have been sent again since, and lie elsewhere
-        raise
+    return PackSlice(work.store, stored)
 
 
 def read_frame(work: Work, stored: StoredInstance, number: int) -> bytes:
@@ -289,8 +272,3 @@ def thumbnail(work: Work, stored: StoredInstance) -> tuple[bytes, str]:
 
 def _header_reader(work: Work) -> finding.HeaderReader:
     return lambda stored: header(work, stored)
-
-
-def _places(store: Store) -> Lru[tuple[str | None, ...], dict[str, StoredInstance]]:
-    """By institution, study and series: the series; with the SOP Instance UID as well: this one instance."""
-    return store.once("imaging.places", lambda: Lru[Any, Any](_PLACES_BYTES))

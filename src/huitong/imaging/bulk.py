@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import mmap
 from dataclasses import dataclass
 
 from huitong.base.errors import NotFound
 from huitong.imaging.model import StoredInstance
+from huitong.store.blobs import mapped
 from huitong.store.store import Store
 from huitong.wire.dicom.scan import inflate, scan
 
@@ -36,14 +36,7 @@ def find_bulk(store: Store, stored: StoredInstance, path: str) -> Bulk:
     frames = stored.frames
     if path == PIXEL_DATA and frames is not None and frames.fragments is not None:
         return Bulk(tuple(place for frame in frames.fragments for place in frame))
-    pack = store.blobs.open(stored.blob)
-    page = stored.blob_offset % mmap.ALLOCATIONGRANULARITY
-    begin = stored.blob_offset - page
-    with (
-        mmap.mmap(pack.fd, stored.size_bytes + page, prot=mmap.PROT_READ, offset=begin) as mapped,
-        memoryview(mapped) as whole,
-        whole[page:] as data,
-    ):
+    with mapped(store.blobs.open(stored.blob), stored.blob_offset, stored.size_bytes) as data:
         found = scan(data)
         place = found.bulk.get(path)
         if place is None:

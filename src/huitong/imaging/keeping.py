@@ -111,6 +111,9 @@ class Keeper:
     @property
     def _session(self) -> Session:
         """Opened here and not where doors wait; a failure is the answer of one group, and the next tries again."""
+        if self._opened is not None and self._opened.broken:
+            self._opened.close()
+            self._opened = None
         if self._opened is None:
             self._opened = self._store.database.session()
         return self._opened
@@ -163,7 +166,9 @@ class Keeper:
         except HuitongError as e:
             return e
         try:
-            with self._session.write():
+            session = self._session
+            with session.write():
+                session.lock(d.waiting.prepared.identity.study_uid for d in new)
                 staged = self._index(new, placed)
         except BaseException as e:
             # Whether the commit reached the disk is not known: leave these records to `recovering`.
@@ -175,7 +180,7 @@ class Keeper:
         return None
 
     def _index(self, new: Sequence[_Decided], placed: Sequence[Placed]) -> records.Known:
-        """Within the transaction, where no other process writes: who came first is decided here."""
+        """Within the transaction, where no other process writes to these studies: who came first is decided here."""
         places = [records.place_of(d.waiting.prepared) for d in new]
         known = records.digests_at(self._session, places)
         fresh = []

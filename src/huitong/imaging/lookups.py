@@ -58,6 +58,11 @@ def instances_of_series(tx: Connection, series_pk: int) -> list[StoredInstance]:
     return [stored_of(r) for r in tx.execute(query.order_by(*IN_SERIES))]
 
 
+def stored_by_pk(tx: Connection, pk: int) -> StoredInstance | None:
+    r = tx.execute(STORED.where(INSTANCE.c.pk == pk)).first()
+    return stored_of(r) if r else None
+
+
 def stored_of(r: Row[Any]) -> StoredInstance:
     return StoredInstance(
         study_uid=r.study_uid,

@@ -71,23 +71,30 @@ class StoredInstance:
     tail_bytes: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class OnDisk:
+    """Bytes that the kernel can send: a descriptor that is valid while `keep` lives, and where in it they begin."""
+
+    fd: int
+    offset: int
+    keep: object
+
+
 class Slice(Protocol):
     """Bytes of one stored object, readable by range and sendable by the kernel."""
-
-    @property
-    def fd(self) -> int:
-        """An open file descriptor, valid while the slice is."""
-
-    @property
-    def offset(self) -> int:
-        """Where in the file the object begins."""
 
     @property
     def length(self) -> int:
         """Of the object, in bytes."""
 
+    def at_hand(self, offset: int, length: int) -> bool:
+        """Whether these bytes are on the local disk: otherwise `read` and `on_disk` wait for the network."""
+
     def read(self, offset: int = 0, length: int | None = None) -> bytes:
-        """`length` bytes from `offset` of the object."""
+        """`length` bytes from `offset` of the object. Raises StoreDamaged, StoreUnavailable."""
+
+    def on_disk(self, offset: int, length: int) -> OnDisk:
+        """The same, for the kernel. Raises as `read`."""
 
     def close(self) -> None: ...
 

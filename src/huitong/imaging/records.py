@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
+from sqlalchemy import Connection
 
 from huitong.imaging import attributes as at
 from huitong.imaging.preparing import Prepared
@@ -67,18 +68,23 @@ def digests_at(session: Session, places: Iterable[Place]) -> dict[Place, dict[by
     """The contents already kept under these UIDs: place -> digest -> variant number."""
     found: dict[Place, dict[bytes, int]] = {}
     for place in set(places):
-        if rows := session.rows(_DIGESTS, _named(place)):
+        if rows := session.rows(_DIGESTS[session.kind], _named(place)):
             found[place] = dict(rows)
     return found
 
 
 def spot_of(session: Session, place: Place, sha256: bytes) -> Any:
     """The row of one content: `pk`, its `pack`'s name, `study_pk`, `series_pk`, `payload_at` and the sizes."""
-    return session.rows(_SPOT, {**_named(place), "sha256": sha256})[0]
+    return session.rows(_SPOT[session.kind], {**_named(place), "sha256": sha256})[0]
 
 
 def _named(place: Place) -> dict[str, Any]:
     return dict(zip(("institution", "study_uid", "series_uid", "sop_uid"), place, strict=True))
+
+
+def _in_order(sql: str) -> dict[str, str]:
+    """The statement for each database. SQLite joins in the order written when told CROSS; PostgreSQL estimates."""
+    return {"sqlite": sql, "postgresql": sql.replace("CROSS JOIN", "JOIN")}
 
 
 # From the institution's study down by unique keys, in this order: one SOP Instance UID under which thousands of other
@@ -88,12 +94,12 @@ _AT_PLACE = """
     WHERE study.institution = :institution AND study.study_uid = :study_uid AND series.series_uid = :series_uid
     AND instance.sop_uid = :sop_uid
 """
-_DIGESTS = f"SELECT instance.sha256, instance.variant {_AT_PLACE}"
-_SPOT = f"""
+_DIGESTS = _in_order(f"SELECT instance.sha256, instance.variant {_AT_PLACE}")
+_SPOT = _in_order(f"""
     SELECT instance.pk, study.pk AS study_pk, series.pk AS series_pk, instance.payload_at, instance.payload_bytes,
     instance.tail_bytes, (SELECT name FROM pack WHERE pack.pk = instance.pack_pk) AS pack
     {_AT_PLACE} AND instance.sha256 = :sha256
-"""  # noqa: S608 - all ours
+""")  # noqa: S608 - all ours
 
 
 def write(session: Session, group: Sequence[Indexed], known: Known) -> Known:
@@ -118,7 +124,7 @@ def write(session: Session, group: Sequence[Indexed], known: Known) -> Known:
             at_series = {"study_pk": study.pk, "series_pk": series_pk, "mark": FLAGS["variant"]}
             keys += [at_series | {"uid": row["sop_uid"]} for row in new]
     session.run_many(_ADD_INSTANCE, rows)
-    session.run_many(_MARK_UID_TWICE, keys)
+    session.run_many(_MARK_UID_TWICE[session.kind], keys)
     _advance_packs(session, group)
     return staged
 
@@ -147,7 +153,8 @@ def _study(session: Session, key: tuple[str, str], members: Sequence[Indexed], k
 
 _COUNT_STUDY = """
     UPDATE study SET instance_count = instance_count + :instances, size_bytes = size_bytes + :bytes,
-    revision = revision + 1, last_at_ms = max(last_at_ms, :last), flags = flags | :flags WHERE pk = :pk
+    revision = revision + 1, last_at_ms = CASE WHEN last_at_ms < :last THEN :last ELSE last_at_ms END,
+    flags = flags | :flags WHERE pk = :pk
 """
 
 
@@ -182,11 +189,26 @@ def _add_study(session: Session, key: tuple[str, str], p: Prepared) -> StudyKnow
         session.run("UPDATE study SET flags = flags | :mark WHERE study_uid = :uid", {"mark": mark, "uid": key[1]})
     row = {**_study_row(p), "institution": key[0], "study_uid": key[1], "shown": int(not elsewhere), "flags": mark}
     pk = session.insert(_insert("study", row, "RETURNING pk"), row)
-    session.run(_ADD_GRAMS, {"pk": pk, "grams": study_grams(row)})
+    add_grams(session, pk, row)
     return StudyKnown(pk, row["patient_id"], frozenset())
 
 
-_ADD_GRAMS = "INSERT INTO study_grams(rowid, grams) VALUES (:pk, :grams)"
+def add_grams(session: Session, pk: int, row: Mapping[str, Any]) -> None:
+    """The study of this row is found by its names, numbers and description."""
+    tokens = study_grams(row)
+    session.run(_ADD_GRAMS[session.kind], {"pk": pk, "grams": " ".join(tokens) if session.kind == "sqlite" else tokens})
+
+
+_ADD_GRAMS = {
+    "sqlite": "INSERT INTO study_grams(rowid, grams) VALUES (:pk, :grams)",
+    "postgresql": "INSERT INTO study_grams(study_pk, grams) VALUES (:pk, :grams)",
+}
+
+
+def forget_grams(tx: Connection) -> None:
+    """No study is found by text any more."""
+    delete = "INSERT INTO study_grams(study_grams) VALUES ('delete-all')"
+    tx.exec_driver_sql(delete if tx.dialect.name == "sqlite" else "TRUNCATE study_grams")
 
 
 def _study_row(p: Prepared) -> dict[str, Any]:
@@ -214,12 +236,12 @@ def _study_row(p: Prepared) -> dict[str, Any]:
     }
 
 
-def study_grams(row: dict[str, Any]) -> str:
-    """The tokens by which a study is found in `study_grams`."""
+def study_grams(row: Mapping[str, Any]) -> list[str]:
+    """The tokens by which a study is found, sorted."""
     tokens = grams("n", row["name_forms"].split("\n")) | grams("r", row["referring_forms"].split("\n"))
     for field, column in (("i", "patient_id"), ("a", "accession_number"), ("d", "description")):
         tokens |= grams(field, text_forms(row[column]))
-    return " ".join(sorted(tokens))
+    return sorted(tokens)
 
 
 # --- series and instances ---
@@ -227,12 +249,12 @@ def study_grams(row: dict[str, Any]) -> str:
 
 # An image of the same number in another series of the study: its content differs by the Series Instance UID at least.
 # Among the first hundred objects of that number, so that nobody can make this dear.
-_MARK_UID_TWICE = """
+_MARK_UID_TWICE = _in_order("""
     UPDATE study SET flags = flags | :mark WHERE pk = :study_pk AND EXISTS (
         SELECT 1 FROM (SELECT series_pk FROM instance WHERE sop_uid = :uid LIMIT 100) AS same
         CROSS JOIN series ON series.pk = same.series_pk
         WHERE series.study_pk = :study_pk AND series.pk <> :series_pk)
-"""
+""")
 
 
 def _series(session: Session, study_pk: int, series_uid: str, slices: Sequence[Indexed]) -> int:
@@ -300,7 +322,7 @@ def point_again(session: Session, each: Indexed) -> None:
     more = each.placed.payload_bytes - spot["payload_bytes"]
     for sql, pk in ((_GROW_STUDY, spot["study_pk"]), (_GROW_SERIES, spot["series_pk"])):
         session.run(sql, {"pk": pk, "more": more})
-    advance_pack(session, each.placed.blob, each.placed.end)
+    advance_pack(session, each.placed)
 
 
 #: What depends on where the bytes are, and on the file meta information before them.
@@ -315,7 +337,7 @@ _GROW_SERIES = "UPDATE series SET size_bytes = size_bytes + :more, revision = re
 def pass_over(session: Session, placed: Placed) -> None:
     """A record whose content another process indexed meanwhile: recovery need not look at it."""
     pack_pk(session, placed.blob)
-    advance_pack(session, placed.blob, placed.end)
+    advance_pack(session, placed)
 
 
 def _pack(session: Session, placed: Placed, known: Known, staged: Known) -> int:
@@ -331,14 +353,23 @@ def pack_pk(session: Session, name: str) -> int:
 
 
 def _advance_packs(session: Session, group: Sequence[Indexed]) -> None:
-    ends: dict[str, int] = {}
+    last: dict[str, Placed] = {}
     for each in group:
-        ends[each.placed.blob] = max(ends.get(each.placed.blob, 0), each.placed.end)
-    for name, end in ends.items():
-        advance_pack(session, name, end)
+        before = last.get(each.placed.blob)
+        if before is None or before.end < each.placed.end:
+            last[each.placed.blob] = each.placed
+    for placed in last.values():
+        advance_pack(session, placed)
 
 
-def advance_pack(session: Session, name: str, end: int) -> None:
+def advance_pack(session: Session, placed: Placed) -> None:
+    """All records of the pack up to this one are in the index; a blob that is whole needs no look at its end."""
+    advance_to(session, placed.blob, placed.end)
+    if placed.whole:
+        session.run("UPDATE pack SET sealed = 1 WHERE name = :name AND sealed = 0", {"name": placed.blob})
+
+
+def advance_to(session: Session, name: str, end: int) -> None:
     """All records of the pack before `end` are in the index."""
-    sql = "UPDATE pack SET indexed_bytes = max(indexed_bytes, :end) WHERE name = :name"
+    sql = "UPDATE pack SET indexed_bytes = :end WHERE name = :name AND indexed_bytes < :end"
     session.run(sql, {"name": name, "end": end})

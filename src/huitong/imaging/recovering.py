@@ -6,10 +6,11 @@ the indexed end. Either may be interrupted at any moment and simply run again.
 
 from __future__ import annotations
 
-import mmap
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import islice
 
 from sqlalchemy import Connection, delete, select, text, update
 
@@ -20,13 +21,18 @@ from huitong.imaging.faults import TAIL, record_fault
 from huitong.imaging.model import Outcome
 from huitong.imaging.preparing import Prepared, prepare
 from huitong.imaging.tables import INSTANCE, PACK, READY, SERIES, STUDY
-from huitong.store.blobs import NewRecord, Placed, Walked
+from huitong.store import marks
+from huitong.store.blobs import NewRecord, Placed, Walked, mapped
 from huitong.store.database import Session
 from huitong.store.store import Store
 
 #: Told (bytes done, bytes in all).
 Progress = Callable[[int, int], None]
 _GROUP = 500
+#: Marks of the store: the names of blobs before which all is judged, and that an index is being made again.
+_RECOVERED, _REINDEXING = "imaging.recovered", "imaging.reindexing"
+#: By how much the clocks of two machines may differ, and a group may take.
+_MARGIN = timedelta(days=1)
 log = logs.logger(__name__)
 
 
@@ -59,12 +65,15 @@ class Recovered:
 
 
 def recover(store: Store, progress: Progress = lambda _done, _all: None) -> Recovered:
-    """Every pack without a living writer is indexed to its end and sealed."""
-    done = Recovered()
-    with store.database.read() as tx:
-        known = {r.name: r for r in tx.execute(select(PACK))}
-    names = [name for name in store.blobs.names() if name not in known or not known[name].sealed]
-    starts = {name: known[name].indexed_bytes if name in known else 0 for name in names}
+    """Every pack without a living writer is indexed to its end and sealed, unless another process is at it."""
+    with store.database.turn("recover") as ours:
+        return _recover(store, progress) if ours else Recovered()
+
+
+def _recover(store: Store, progress: Progress) -> Recovered:
+    done, began = Recovered(), datetime.now(UTC)
+    starts = _unjudged(store)
+    names = sorted(starts)
     sizes = {name: store.blobs.open(name).size() for name in names}
     total, read = sum(sizes[name] - starts[name] for name in names), 0
     with closing(store.database.session()) as session:
@@ -74,14 +83,33 @@ def recover(store: Store, progress: Progress = lambda _done, _all: None) -> Reco
                     _recover_pack(store, session, name, starts[name], done)
             read += sizes[name] - starts[name]
             progress(read, total)
-    if store.layout.reindexing.exists():
-        with store.database.write() as tx:
+    with store.database.write() as tx:
+        if marks.read(tx, _REINDEXING):
             _first_come_first(tx)
-        store.layout.reindexing.unlink(missing_ok=True)
+            marks.write(tx, _REINDEXING, None)
+        marks.write(tx, _RECOVERED, f"{began - _MARGIN:%Y%m/%Y%m%dT%H%M%S}")
     if done != Recovered():
         counts = {"indexed": done.indexed, "spare": done.spare, "left_bytes": done.left_bytes}
         log.warning("records recovered", damaged=len(done.problems), **counts)
     return done
+
+
+def _unjudged(store: Store) -> dict[str, int]:
+    """The blobs whose end has not been judged, and from where on.
+
+    A folder is looked through as a whole: what was lost may have been put back. Of the objects of a store that holds
+    millions only the younger are listed: those that were there a day before the last recovery began were judged by it.
+    """
+    with store.database.read() as tx:
+        judged_to = marks.read(tx, _RECOVERED) if store.blobs.remote else None
+    found: dict[str, int] = {}
+    names = store.blobs.names(judged_to or "")
+    while some := list(islice(names, 1000)):
+        with store.database.read() as tx:
+            known = {r.name: r for r in tx.execute(select(PACK).where(PACK.c.name.in_(some)))}
+        new = {name: known[name].indexed_bytes if name in known else 0 for name in some}
+        found |= {name: start for name, start in new.items() if name not in known or not known[name].sealed}
+    return found
 
 
 def _recover_pack(store: Store, session: Session, name: str, start: int, done: Recovered) -> None:
@@ -123,12 +151,11 @@ def _read(store: Store, name: str, walked: Walked, done: Recovered) -> tuple[Pre
 def _prepared(store: Store, name: str, walked: Walked, *, with_tail: bool) -> Prepared:
     head, fields = walked.head, walked.envelope
     assert head is not None
-    with _mapped(store, name) as view:
-        at = walked.offset + head.payload_at
-        tail = bytes(view[at + head.payload_bytes : at + head.payload_bytes + head.tail_bytes]) if with_tail else None
-        with view[at : at + head.payload_bytes] as payload:
-            who, at_ms = str(fields["institution"]), int(str(fields["at_ms"]))
-            return prepare(payload, None, institution=who, received_at_ms=at_ms, tail=tail)
+    blob = store.blobs.open(name)
+    tail = blob.read(walked.offset + head.tail_at, head.tail_bytes) if with_tail else None
+    with mapped(blob, walked.offset + head.payload_at, head.payload_bytes) as payload:
+        who, at_ms = str(fields["institution"]), int(str(fields["at_ms"]))
+        return prepare(payload, None, institution=who, received_at_ms=at_ms, tail=tail)
 
 
 def _written_again(store: Store, name: str, walked: Walked, prepared: Prepared) -> Placed:
@@ -147,31 +174,34 @@ def _written_again(store: Store, name: str, walked: Walked, prepared: Prepared) 
         body.finish()
 
 
-@contextmanager
-def _mapped(store: Store, name: str) -> Iterator[memoryview]:
-    """The pack as one buffer."""
-    with mmap.mmap(store.blobs.open(name).fd, 0, prot=mmap.PROT_READ) as mapped, memoryview(mapped) as view:
-        yield view
-
-
 def _index(session: Session, name: str, group: list[records.Indexed], end: int, done: Recovered) -> None:
     """Index what is new of the group; all of the pack before `end` has then been judged."""
     with session.write():
+        session.lock(each.prepared.identity.study_uid for each in group)
         known = records.digests_at(session, [records.place_of(each.prepared) for each in group])
         new = []
         for each in group:
             digests = known.setdefault(records.place_of(each.prepared), {})
             outcome, variant = rules.outcome(digests, each.prepared.body_sha256)
             if outcome is Outcome.ALREADY:
-                done.spare += 1
+                done.spare += not _is_this(session, each)
                 continue
             digests[each.prepared.body_sha256] = variant
             new.append(records.Indexed(each.prepared, each.placed, variant))
         if new:
             records.write(session, new, records.Known())
         records.pack_pk(session, name)
-        records.advance_pack(session, name, end)
+        records.advance_to(session, name, end)
     done.indexed += len(new)
+
+
+def _is_this(session: Session, each: records.Indexed) -> bool:
+    """Whether the index names this very record: its writer was about to index it, too."""
+    place = records.place_of(each.prepared)
+    if each.prepared.body_sha256 not in records.digests_at(session, [place]).get(place, {}):
+        return False  # a second copy within the group
+    spot = records.spot_of(session, place, each.prepared.body_sha256)
+    return bool(spot["pack"] == each.placed.blob and spot["payload_at"] == each.placed.payload_offset)
 
 
 # --- the whole index ---
@@ -179,19 +209,20 @@ def _index(session: Session, name: str, group: list[records.Indexed], end: int, 
 
 def reindex(store: Store, progress: Progress = lambda _done, _all: None) -> Recovered:
     """The index made again from the packs alone. The store must be claimed alone. The ledger is left as it is."""
-    store.layout.reindexing.touch()  # whoever finishes an interrupted run, `serve` too, then puts it in order
     with store.database.write() as tx:
+        marks.write(tx, _REINDEXING, "yes")  # whoever finishes an interrupted run, `serve` too, then puts it in order
+        marks.write(tx, _RECOVERED, None)
         for table in (READY, INSTANCE, SERIES, STUDY, PACK):
             tx.execute(delete(table))
-        tx.execute(text("INSERT INTO study_grams(study_grams) VALUES ('delete-all')"))
+        records.forget_grams(tx)
     return recover(store, progress)
 
 
 def _first_come_first(tx: Connection) -> None:
     """Packs of several writers overlap in time: which study is shown and which content is the first go by arrival."""
     tx.execute(text(
-        "UPDATE study SET shown = (pk = (SELECT s.pk FROM study s WHERE s.study_uid = study.study_uid "
-        "ORDER BY s.first_at_ms, s.pk LIMIT 1)) WHERE flags & 4"
+        "UPDATE study SET shown = CASE WHEN pk = (SELECT s.pk FROM study s WHERE s.study_uid = study.study_uid "
+        "ORDER BY s.first_at_ms, s.pk LIMIT 1) THEN 1 ELSE 0 END WHERE (flags & 4) <> 0"
     ))  # fmt: skip
     for pk, variant in _variants_by_arrival(tx):
         tx.execute(update(INSTANCE).where(INSTANCE.c.pk == pk).values(variant=variant))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from huitong.imaging.model import Outcome
 
@@ -30,3 +30,18 @@ def quiet_before_ms(now_ms: float, settle_s: float) -> int:
 def manifest_digest(digests: Iterable[bytes]) -> str:
     """One digest of a set of contents, whatever their order: SHA-256 over the sorted digests, hexadecimal."""
     return hashlib.sha256(b"".join(sorted(digests))).hexdigest()
+
+
+#: Objects of a store below this are brought together with others of their study; larger ones are few enough.
+SMALL_BLOB_BYTES = 16 << 20
+
+
+def merged_together(sizes_bytes: Sequence[int], most_bytes: int) -> list[tuple[int, int]]:
+    """Ranges of what is to lie in one blob, in order: each of at most `most_bytes`, or of one thing that is larger."""
+    ranges, first, total = [], 0, 0
+    for at, size in enumerate(sizes_bytes):
+        if total and total + size > most_bytes:
+            ranges.append((first, at))
+            first, total = at, 0
+        total += size
+    return [*ranges, (first, len(sizes_bytes))] if sizes_bytes else []

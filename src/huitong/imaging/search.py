@@ -369,13 +369,20 @@ def _named(tx: Connection, plan: Plan, *, exact: bool) -> Where | None:
         return STUDY.c.pk.in_(plan.pks)
     if not plan.tokens:
         return None
-    match = " AND ".join(sorted(plan.tokens, key=lambda token: (-len(token), token))[:_TOKENS])
-    sql = text("SELECT rowid FROM study_grams WHERE study_grams MATCH :match LIMIT :most")
-    pks = [r[0] for r in tx.execute(sql, {"match": match, "most": CANDIDATES + 1})]
+    tokens = sorted(plan.tokens, key=lambda token: (-len(token), token))[:_TOKENS]
+    match: Any = " AND ".join(tokens) if tx.dialect.name == "sqlite" else tokens
+    named = _NAMED[tx.dialect.name]
+    pks = [r[0] for r in tx.execute(text(f"{named} LIMIT :most"), {"match": match, "most": CANDIDATES + 1})]
     if len(pks) <= CANDIDATES:
         return STUDY.c.pk.in_(pks)
-    every = text("SELECT rowid FROM study_grams WHERE study_grams MATCH :match")
-    return STUDY.c.pk.in_(every.bindparams(match=match)) if exact else None
+    return STUDY.c.pk.in_(text(named).bindparams(match=match)) if exact else None
+
+
+#: The studies that have all tokens.
+_NAMED = {
+    "sqlite": "SELECT rowid FROM study_grams WHERE study_grams MATCH :match",
+    "postgresql": "SELECT study_pk FROM study_grams WHERE grams @> CAST(:match AS text[])",
+}
 
 
 def _count(tx: Connection, where: Iterable[Where], most: int | None) -> int:

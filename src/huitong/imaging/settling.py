@@ -20,7 +20,7 @@ from huitong.base import log as logs
 from huitong.base import metrics
 from huitong.base.clock import Clock, now
 from huitong.base.errors import HuitongError, OurFault, StoreFull, StoreUnavailable
-from huitong.imaging import lookups, rules
+from huitong.imaging import lookups, merging, places, rules
 from huitong.imaging.model import StoredInstance
 from huitong.imaging.ready import METADATA, THUMBNAIL, Made, ready_of
 from huitong.imaging.tables import STUDY
@@ -66,6 +66,7 @@ class Settler:
         wait_s = min(max(self._store.settings.settle_s / 4, 0.05), 5.0)
         while not self._stop.wait(wait_s):
             try:
+                merging.delete_emptied(self._store, round(self._clock().timestamp() * 1000))
                 while self.settle_due() == _AT_ONCE and not self._stop.is_set():
                     pass
             except HuitongError as e:  # the disk is full, say: the next round tries again
@@ -78,6 +79,12 @@ class Settler:
 
         Raises StoreFull and StoreUnavailable, with which no other study would fare better.
         """
+        if not self._due():
+            return 0
+        with self._store.database.turn("settle") as ours:  # of the processes of a store one at a time
+            return self._settle() if ours else 0
+
+    def _settle(self) -> int:
         tried, looked_at, made = 0, list[_LookedAt](), list[Made]()
         for study in self._due():
             if self._stop.is_set():
@@ -94,6 +101,7 @@ class Settler:
         self._keep_ready(made)
         if looked_at and not self._stop.is_set():
             self._say(looked_at)
+            self._merge(looked_at)
         return tried
 
     def _due(self) -> list[Row[Any]]:
@@ -145,9 +153,22 @@ class Settler:
         except OurFault as e:
             log.warning("derived data not kept", items=len(made), error=str(e))
 
+    def _merge(self, looked_at: list[_LookedAt]) -> None:
+        """What cannot be merged now is merged when the study settles again, or stays as it is."""
+        now_ms = round(self._clock().timestamp() * 1000)
+        for study, _ in looked_at:
+            if self._stop.is_set():
+                return
+            try:
+                if merging.merge_study(self._store, study.pk, now_ms):
+                    places.forget(self._store)
+            except OurFault as e:
+                log.warning("not merged", study=study.pk, error=str(e))
+
     def _say(self, looked_at: list[_LookedAt]) -> None:
         """A line in the ledger for each study that has not changed meanwhile."""
         with self._store.database.write() as tx:
+            self._store.database.lock(tx, [study.study_uid for study, _ in looked_at])
             for study, body in looked_at:
                 same = (STUDY.c.pk == study.pk) & (STUDY.c.revision == study.revision)
                 done = tx.execute(update(STUDY).where(same).values(settled_revision=study.revision))

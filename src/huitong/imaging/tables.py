@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, LargeBinary, Table, Text, UniqueConstraint
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, LargeBinary, Table, UniqueConstraint
 
-from huitong.store.tables import METADATA, PACK, Key
+from huitong.store.tables import METADATA, PACK, Key, Words
 
 #: Why a study should be looked at twice; bits of `study.flags`.
 FLAGS = {"variant": 1, "other-patient": 2, "uid-elsewhere": 4}
@@ -13,25 +13,25 @@ STUDY = Table(
     "study",
     METADATA,
     Column("pk", Key, primary_key=True, autoincrement=True),
-    Column("institution", Text, nullable=False),
-    Column("study_uid", Text, nullable=False),
+    Column("institution", Words, nullable=False),
+    Column("study_uid", Words, nullable=False),
     #: 1 for the first institution that sent this UID: the one shown where no institution is named.
     Column("shown", Integer, nullable=False),
-    Column("patient_id", Text, nullable=False),
-    Column("patient_name", Text, nullable=False),
+    Column("patient_id", Words, nullable=False),
+    Column("patient_name", Words, nullable=False),
     #: Every searchable form of the name, one a line (`wire.names.name_forms`).
-    Column("name_forms", Text, nullable=False),
-    Column("patient_birth_date", Text, nullable=False),
-    Column("patient_sex", Text, nullable=False),
+    Column("name_forms", Words, nullable=False),
+    Column("patient_birth_date", Words, nullable=False),
+    Column("patient_sex", Words, nullable=False),
     #: YYYYMMDD, empty when absent or no date.
-    Column("study_date", Text, nullable=False),
-    Column("study_time", Text, nullable=False),
-    Column("accession_number", Text, nullable=False),
-    Column("study_id", Text, nullable=False),
-    Column("referring_forms", Text, nullable=False),
-    Column("description", Text, nullable=False),
+    Column("study_date", Words, nullable=False),
+    Column("study_time", Words, nullable=False),
+    Column("accession_number", Words, nullable=False),
+    Column("study_id", Words, nullable=False),
+    Column("referring_forms", Words, nullable=False),
+    Column("description", Words, nullable=False),
     #: Sorted, with a space around each: " CT SR ".
-    Column("modalities", Text, nullable=False),
+    Column("modalities", Words, nullable=False),
     Column("series_count", Integer, nullable=False),
     Column("instance_count", Integer, nullable=False),
     Column("size_bytes", BigInteger, nullable=False),
@@ -57,17 +57,18 @@ Index("study_by_accession", STUDY.c.accession_number, *_LISTED, STUDY.c.shown)
 Index("study_by_study_id", STUDY.c.study_id, *_LISTED, STUDY.c.shown)
 Index("study_by_birth_date", STUDY.c.patient_birth_date, *_LISTED, STUDY.c.shown)
 Index("study_by_sex", STUDY.c.patient_sex, *_LISTED, STUDY.c.shown)
-Index("study_unsettled", STUDY.c.last_at_ms, sqlite_where=STUDY.c.settled_revision < STUDY.c.revision)
+_UNSETTLED = STUDY.c.settled_revision < STUDY.c.revision
+Index("study_unsettled", STUDY.c.last_at_ms, sqlite_where=_UNSETTLED, postgresql_where=_UNSETTLED)
 
 SERIES = Table(
     "series",
     METADATA,
     Column("pk", Key, primary_key=True, autoincrement=True),
     Column("study_pk", ForeignKey("study.pk"), nullable=False),
-    Column("series_uid", Text, nullable=False),
-    Column("modality", Text, nullable=False),
+    Column("series_uid", Words, nullable=False),
+    Column("modality", Words, nullable=False),
     Column("series_number", Integer),
-    Column("description", Text, nullable=False),
+    Column("description", Words, nullable=False),
     Column("instance_count", Integer, nullable=False),
     Column("size_bytes", BigInteger, nullable=False),
     #: Counts the groups that changed the series; what was made ready for an older one is made again.
@@ -83,9 +84,9 @@ INSTANCE = Table(
     METADATA,
     Column("pk", Key, primary_key=True, autoincrement=True),
     Column("series_pk", ForeignKey("series.pk"), nullable=False),
-    Column("sop_uid", Text, nullable=False),
-    Column("sop_class_uid", Text, nullable=False),
-    Column("transfer_syntax_uid", Text, nullable=False),
+    Column("sop_uid", Words, nullable=False),
+    Column("sop_class_uid", Words, nullable=False),
+    Column("transfer_syntax_uid", Words, nullable=False),
     Column("instance_number", Integer),
     #: 0 for the first content under these UIDs, then 1, 2 … in the order of arrival.
     Column("variant", Integer, nullable=False),
@@ -110,12 +111,12 @@ Index("instance_by_pack", INSTANCE.c.pack_pk, INSTANCE.c.record_at)
 READY = Table(
     "ready",
     METADATA,
-    Column("kind", Text, primary_key=True),
+    Column("kind", Words, primary_key=True),
     #: `series.pk` or `instance.pk`, as the kind has it.
     Column("owner_pk", Key, primary_key=True, autoincrement=False),
     Column("revision", Integer, nullable=False),
-    Column("etag", Text, nullable=False),
-    Column("pack", Text, nullable=False),
+    Column("etag", Words, nullable=False),
+    Column("pack", Words, nullable=False),
     Column("payload_at", BigInteger, nullable=False),
     Column("payload_bytes", BigInteger, nullable=False),
 )

@@ -1,13 +1,14 @@
 """What every keeper of bytes promises, whatever it keeps them on: the contract of the blob store.
 
-One file per backend (`packs` for local files), one suite of tests for all. Bytes are appended, never changed, and are
-addressed by the name of the object that holds them and an offset.
+One file per backend (`packs` for local files, `objects` for S3), one suite of tests for all. Bytes are appended, never
+changed, and are addressed by the name of the blob that holds them and an offset.
 """
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -46,6 +47,8 @@ class Placed:
     tail_bytes: int
     #: Where the next record of this blob will begin.
     end: int
+    #: Nothing will ever be appended to the blob behind this group.
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,18 +67,39 @@ class Walked:
 
 
 class OpenBlob(Protocol):
-    """An object open for reading; stays readable while the reference lives."""
-
-    fd: int
+    """A blob open for reading; stays readable while the reference lives, unless it is deleted elsewhere."""
 
     def read(self, offset: int, length: int) -> bytes:
-        """Exactly `length` bytes; raises StoreDamaged if the object ends before."""
+        """Exactly `length` bytes; raises StoreDamaged if the blob is gone or ends before."""
 
-    def size(self) -> int: ...
+    def size(self) -> int:
+        """Raises StoreDamaged if the blob is gone."""
+
+    def file(self, offset: int, length: int) -> tuple[int, int]:
+        """A descriptor, valid while the reference lives, and where in it these bytes begin. Raises as `read`."""
+
+    def at_hand(self, offset: int, length: int) -> bool:
+        """Whether `file` and `read` would answer at once; otherwise they wait for the network."""
+
+
+@contextmanager
+def mapped(blob: OpenBlob, offset: int, length: int) -> Iterator[memoryview]:
+    """These bytes as one buffer, without reading them all into memory. Raises as `OpenBlob.read`."""
+    fd, at = blob.file(offset, length)
+    page = at % mmap.ALLOCATIONGRANULARITY
+    with (
+        mmap.mmap(fd, length + page, prot=mmap.PROT_READ, offset=at - page) as whole,
+        memoryview(whole) as view,
+        view[page:] as wanted,
+    ):
+        yield wanted
 
 
 class Blobs(Protocol):
     """A blob store."""
+
+    #: Whether opening and reading may wait for a network.
+    remote: bool
 
     def append(self, records: Sequence[NewRecord]) -> list[Placed]:
         """All records are durable when this returns.
@@ -87,15 +111,15 @@ class Blobs(Protocol):
         """What was appended last may or may not have been indexed: write no more behind it."""
 
     def open(self, blob: str) -> OpenBlob:
-        """Raises StoreDamaged if there is no such object."""
+        """Raises StoreDamaged if there is no such blob; a remote store may find out later, when it is read."""
 
-    def names(self) -> Iterator[str]:
-        """Every object, oldest first."""
+    def names(self, after: str = "") -> Iterator[str]:
+        """Every blob, oldest first; those behind the name (or the beginning of one) `after`."""
 
     def walk(self, blob: str, start: int = 0, stop: int | None = None) -> Iterator[Walked]:
         """Records from `start`, in order; reads on behind damage, stops at a record that is cut off."""
 
     def claim(self, blob: str) -> AbstractContextManager[bool]:
-        """Whether the process that appended to this object is gone; while the block runs nobody else can claim it."""
+        """Whether no process will append to this blob any more; while the block runs none can begin to."""
 
     def close(self) -> None: ...

@@ -1,184 +1,164 @@
 """The database: transactions to read and to write, sessions for the hot path, migrations, faults in our own words.
 
-SQLAlchemy builds the searches. Where objects are kept, building and pooling cost ten times what the statements do
-(docs/benchmarks.md), so that path has a `Session`: one connection kept open, plain SQL with `:name` parameters.
+What `sqlite` and `postgres` promise alike. SQLAlchemy builds what is asked rarely. Where objects are kept and searches
+are answered, building and pooling cost ten times what the statements do (docs/benchmarks.md), so these have a
+`Session`: one connection kept open, plain SQL with `:name` parameters.
 """
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+import hashlib
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy import Connection, Engine
 
-from huitong.base.errors import OurFault, StoreFull, StoreUnavailable
-from huitong.store.files import free_bytes
-
-_PRAGMAS = (
-    "journal_mode=WAL",
-    "synchronous=FULL",  # an acknowledged commit survives a power cut, not only kill -9
-    "foreign_keys=ON",
-    "busy_timeout=20000",
-    "cache_size=-8000",  # of each connection, in KiB: the operating system caches the file for all of them
-    "journal_size_limit=268435456",
-    "temp_store=MEMORY",
-)
-_WRITE = {"huitong_write": True}
-#: How long `Database.check` waits for writers before it: several groups' commits, on a slow disk too.
-_CHECK_TIMEOUT_S = 3.0
-#: A volume with less room than this is full, whatever SQLite calls what it met there.
-_NO_ROOM_BYTES = 1 << 20
+Kind = Literal["sqlite", "postgresql"]
+#: Reading sessions kept open for the next search.
+_IDLE_SESSIONS = 16
 
 
-class Database:
-    """Transactions on one SQLite file.
+class Session(ABC):
+    """One connection and plain SQL, portable or as the `kind` wants it; statements are prepared once and kept.
 
-    Reads see one snapshot and never wait; a write takes the lock at once, so that two writers queue instead of failing.
+    To be used by one thread at a time. Text that a database cannot hold (NUL in PostgreSQL) loses it on the way.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.url = f"sqlite:///{path}"
-        self._engine = _sqlite_engine(self.url)
+    kind: Kind
 
-    @contextmanager
-    def read(self) -> Iterator[Connection]:
-        with _faults(self.path), self._engine.connect() as connection, connection.begin():
-            yield connection
-
-    @contextmanager
-    def write(self) -> Iterator[Connection]:
+    @abstractmethod
+    def write(self) -> AbstractContextManager[None]:
         """Committed and durable when the block ends; undone when it raises."""
-        with _faults(self.path), self._engine.connect().execution_options(**_WRITE) as connection, connection.begin():
-            yield connection
 
+    @abstractmethod
+    def snapshot(self) -> AbstractContextManager[None]:
+        """All that is read within the block is of one moment."""
+
+    @abstractmethod
+    def lock(self, names: Iterable[str]) -> None:
+        """Within a transaction: who locks one of the same names waits until it ends.
+
+        The names of one transaction have to be locked together, so that two cannot wait for one another.
+        """
+
+    @abstractmethod
+    def rows(self, sql: str, parameters: Mapping[str, Any]) -> list[Any]:
+        """Rows with values by index and by name (`row["name"]`)."""
+
+    @abstractmethod
+    def run(self, sql: str, parameters: Mapping[str, Any]) -> None: ...
+
+    @abstractmethod
+    def run_many(self, sql: str, rows: Sequence[Mapping[str, Any]]) -> None: ...
+
+    def insert(self, sql: str, parameters: Mapping[str, Any]) -> int:
+        """The key of the new row; `sql` ends with `RETURNING pk`."""
+        return int(self.rows(sql, parameters)[0][0])
+
+    @property
+    @abstractmethod
+    def broken(self) -> bool:
+        """Whether the connection is gone: whoever keeps the session has to ask for another."""
+
+    @abstractmethod
+    def close(self) -> None: ...
+
+
+class Database(ABC):
+    """Transactions on one database.
+
+    Reads see one snapshot and wait for nobody. Of SQLite's writers one works at a time; those of PostgreSQL lock what
+    they decide on (`Session.lock`, `lock`).
+    """
+
+    kind: Kind
+    #: Without a password.
+    name: str
+    _engine: Engine
+
+    def __init__(self) -> None:
+        self._idle: list[Session] = []
+        self._idle_lock = threading.Lock()
+
+    @abstractmethod
+    def read(self) -> AbstractContextManager[Connection]: ...
+
+    @abstractmethod
+    def write(self) -> AbstractContextManager[Connection]:
+        """Committed and durable when the block ends; undone when it raises."""
+
+    @abstractmethod
+    def lock(self, write: Connection, names: Iterable[str]) -> None:
+        """As `Session.lock`, within the transaction `write`."""
+
+    @abstractmethod
     def session(self) -> Session:
         """A connection of its own, to be used by one thread at a time and closed by whoever asked for it."""
-        return Session(self.path)
+
+    @abstractmethod
+    def check(self) -> None:
+        """Raises StoreUnavailable or StoreFull unless, over a new connection, there is a row and a write can begin."""
+
+    @abstractmethod
+    def turn(self, name: str) -> AbstractContextManager[bool]:
+        """Whether no other process holds the turn of this name; while the block runs it is ours, if it is."""
+
+    @abstractmethod
+    def claim(self, *, alone: bool) -> Claim:
+        """This process uses the database, beside others or alone. Raises StoreUnavailable where that cannot be."""
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """A session for reading at one moment, from those kept open."""
+        with self._idle_lock:
+            session = self._idle.pop() if self._idle else None
+        session = session or self.session()
+        try:
+            with session.snapshot():
+                yield session
+        finally:
+            with self._idle_lock:
+                keep = not session.broken and len(self._idle) < _IDLE_SESSIONS
+                if keep:
+                    self._idle.append(session)
+            if not keep:
+                session.close()
 
     def migrate(self) -> None:
         """The schema is the newest; nothing happens when it was."""
         config = Config()
         config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
         config.attributes["engine"] = self._engine
-        with _faults(self.path):
+        with self._faults():
             command.upgrade(config, "head")
 
-    def check(self) -> None:
-        """Raises StoreUnavailable or StoreFull unless the file, opened anew, gives a row and lets a write begin."""
-        uri = f"{self.path.absolute().as_uri()}?mode=rw"  # never makes a file
-        with (
-            _faults(self.path),
-            closing(sqlite3.connect(uri, uri=True, timeout=_CHECK_TIMEOUT_S, isolation_level=None)) as raw,
-        ):
-            raw.execute("SELECT * FROM pack LIMIT 1").fetchall()
-            raw.execute("BEGIN IMMEDIATE")
-            raw.execute("ROLLBACK")
+    @abstractmethod
+    def _faults(self) -> AbstractContextManager[None]:
+        """What the driver raises, by itself or through SQLAlchemy, in our own words; our mistakes stay as they are."""
 
     def close(self) -> None:
+        with self._idle_lock:
+            while self._idle:
+                self._idle.pop().close()
         self._engine.dispose()
 
 
-class Session:
-    """One connection and plain SQL; statements are prepared once and kept by the driver."""
+class Claim:
+    """What `Database.claim` gives; ends with `close` or with the process."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        with _faults(path):
-            self._raw = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
-            try:
-                self._raw.row_factory = sqlite3.Row
-                for pragma in _PRAGMAS:
-                    self._raw.execute(f"PRAGMA {pragma}")
-            except BaseException:
-                self._raw.close()
-                raise
+    def renew(self) -> None:
+        """Taken again where the connection that held it was lost."""
 
-    @contextmanager
-    def write(self) -> Iterator[None]:
-        """Committed and durable when the block ends; undone when it raises."""
-        with _faults(self._path):
-            self._raw.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self._raw.execute("COMMIT")
-            except BaseException:
-                if self._raw.in_transaction:
-                    self._raw.execute("ROLLBACK")
-                raise
-
-    def rows(self, sql: str, parameters: Mapping[str, Any]) -> list[Any]:
-        """Rows with attributes by index and by name (`row["name"]`)."""
-        with _faults(self._path):
-            return self._raw.execute(sql, parameters).fetchall()
-
-    def run(self, sql: str, parameters: Mapping[str, Any]) -> None:
-        with _faults(self._path):
-            self._raw.execute(sql, parameters)
-
-    def insert(self, sql: str, parameters: Mapping[str, Any]) -> int:
-        """The key of the new row; `sql` ends with `RETURNING pk`."""
-        with _faults(self._path):
-            return int(self._raw.execute(sql, parameters).fetchone()[0])
-
-    def run_many(self, sql: str, rows: Sequence[Mapping[str, Any]]) -> None:
-        with _faults(self._path):
-            self._raw.executemany(sql, rows)
-
-    def close(self) -> None:
-        self._raw.close()
+    def close(self) -> None: ...
 
 
-def _sqlite_engine(url: str) -> Engine:
-    engine = create_engine(url, pool_size=8, max_overflow=32, pool_reset_on_return="rollback")
-
-    @event.listens_for(engine, "connect")
-    def _connected(raw: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:
-        raw.isolation_level = None  # we say BEGIN ourselves, see _begin
-        for pragma in _PRAGMAS:
-            raw.execute(f"PRAGMA {pragma}")
-
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        writing = connection.get_execution_options().get("huitong_write")
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
-
-    return engine
-
-
-@contextmanager
-def _faults(path: Path) -> Iterator[None]:
-    """What the driver raises, by itself or through SQLAlchemy, in our own words; mistakes of ours stay as they are."""
-    try:
-        yield
-    except (sqlite3.DatabaseError, DBAPIError) as e:
-        cause = e.orig if isinstance(e, DBAPIError) else e
-        if isinstance(cause, (sqlite3.OperationalError, sqlite3.IntegrityError)):
-            raise _fault_of(str(cause), path) from e
-        if type(cause) is sqlite3.DatabaseError:  # malformed, or no database at all
-            raise StoreUnavailable(f"{path.name}: {cause}") from e
-        raise
-
-
-def _fault_of(text: str, path: Path) -> OurFault:
-    """A broken constraint means two processes wrote the same at once: the sender may simply try again."""
-    full = "full" in text or (text in _WITHOUT_ROOM and _has_no_room(path.parent))
-    return (StoreFull if full else StoreUnavailable)(text)
-
-
-#: What SQLite says on a full volume where it wants a file of its own, for its shared memory say.
-_WITHOUT_ROOM = ("disk I/O error", "unable to open database file")
-
-
-def _has_no_room(folder: Path) -> bool:
-    try:
-        return free_bytes(folder) < _NO_ROOM_BYTES
-    except OSError:
-        return False
+def lock_keys(names: Iterable[str]) -> list[int]:
+    """The names as signed 64-bit numbers, each once, in the order in which everybody locks them."""
+    digests = {hashlib.sha256(name.encode()).digest() for name in names}
+    return sorted(int.from_bytes(digest[:8], "big", signed=True) for digest in digests)

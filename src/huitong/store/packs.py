@@ -9,24 +9,20 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import secrets
 import threading
-import zlib
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 
-from huitong.base.errors import OurFault, StoreDamaged, StoreFull
+from huitong.base.errors import StoreDamaged, StoreFull
 from huitong.store import record
 from huitong.store.blobs import NewRecord, Placed, Walked
 from huitong.store.files import disk_faults, free_bytes, make_folder, rename, write_all
 from huitong.store.intake import ROOM
+from huitong.store.walking import SUFFIX, head_of, id_of, new_name, walk
 
-_SUFFIX = ".pack"
 _OPEN_PACKS = 256
-_SCAN_STEP = 1 << 20
 
 
 class OpenPack:
@@ -51,6 +47,12 @@ class OpenPack:
     def size(self) -> int:
         return os.fstat(self.fd).st_size
 
+    def file(self, offset: int, length: int) -> tuple[int, int]:
+        return self.fd, offset
+
+    def at_hand(self, offset: int, length: int) -> bool:
+        return True
+
     def __del__(self) -> None:
         if (fd := getattr(self, "fd", -1)) >= 0:
             os.close(fd)
@@ -66,7 +68,7 @@ class _Writing:
         self.fd = os.open(hidden, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
         fcntl.flock(self.fd, fcntl.LOCK_EX)
         rename(hidden, path)
-        self.id = _id_of(path.name)
+        self.id = id_of(path.name)
         self.end = 0
 
     def close(self) -> None:
@@ -75,6 +77,8 @@ class _Writing:
 
 class Packs:
     """The blob store in one folder; thread-safe. `Blobs` has the contract."""
+
+    remote = False
 
     def __init__(self, folder: Path, *, pack_bytes: int, keep_free_bytes: int) -> None:
         self.folder = folder
@@ -111,7 +115,7 @@ class Packs:
         placed: list[Placed] = []
         at = pack.end
         for r in records:
-            head, text = _head_of(r, pack.id)
+            head, text = head_of(r, pack.id)
             pieces += (text, r.prefix, r.body.view(), r.tail, bytes(head.end - head.tail_at - len(r.tail)))
             placed.append(Walked(at, at + head.end, head, r.envelope).placed(self._name(pack.path)))
             at += head.end
@@ -130,7 +134,7 @@ class Packs:
     def _adopt_spool(self, r: NewRecord) -> Placed:
         """The spool file becomes a pack: its free room takes head, envelope and prefix; the tail goes behind."""
         target = self._new_path()
-        head, text = _head_of(r, _id_of(target.name), ROOM - len(r.prefix) - record.SIZE)
+        head, text = head_of(r, id_of(target.name), ROOM - len(r.prefix) - record.SIZE)
         fd = r.body.fd
         os.pwrite(fd, text + r.prefix, 0)
         os.lseek(fd, head.tail_at, os.SEEK_SET)
@@ -154,10 +158,9 @@ class Packs:
                     pack.path.unlink()
 
     def _new_path(self) -> Path:
-        now = datetime.now(UTC)
-        folder = self.folder / now.strftime("%Y%m")
-        make_folder(folder)
-        return folder / f"{now:%Y%m%dT%H%M%S%f}-{secrets.token_hex(16)}{_SUFFIX}"
+        path = self._path(new_name())
+        make_folder(path.parent)
+        return path
 
     def _name(self, path: Path) -> str:
         return str(path.relative_to(self.folder))
@@ -187,38 +190,12 @@ class Packs:
     def _path(self, blob: str) -> Path:
         return self.folder / blob
 
-    def names(self) -> Iterator[str]:
-        yield from sorted(self._name(p) for p in self.folder.glob(f"*/*{_SUFFIX}"))
+    def names(self, after: str = "") -> Iterator[str]:
+        names = (self._name(p) for p in self.folder.glob(f"*/*{SUFFIX}"))
+        yield from sorted(name for name in names if name > after)
 
     def walk(self, blob: str, start: int = 0, stop: int | None = None) -> Iterator[Walked]:
-        pack = OpenPack(self._path(blob))
-        size = min(pack.size(), stop) if stop is not None else pack.size()
-        pack_id = _id_of(pack.name)
-        at = start
-        while at < size:
-            read = _head_at(pack, at, size)
-            if read is None or read[0].pack_id != pack_id:
-                behind = self._next_magic(pack, at + record.ALIGN, size)
-                met = Walked(at, behind, None, {})
-            elif at + read[0].end > size:  # torn: what follows is its payload, and whatever a sender put there
-                met = Walked(at, size, None, {})
-            else:
-                met = Walked(at, at + read[0].end, *read)
-            yield met
-            at = met.end
-
-    @staticmethod
-    def _next_magic(pack: OpenPack, at: int, size: int) -> int:
-        """Where the next record may begin: an aligned magic, or the end."""
-        while at < size:
-            block = pack.read(at, min(_SCAN_STEP, size - at))
-            found = block.find(record.MAGIC)
-            while found >= 0 and (at + found) % record.ALIGN:
-                found = block.find(record.MAGIC, found + 1)
-            if found >= 0:
-                return at + found
-            at += max(len(block) - len(record.MAGIC) + 1, 1) if at + len(block) < size else len(block)
-        return size
+        return walk(OpenPack(self._path(blob)), blob, start, stop)
 
     @contextmanager
     def claim(self, blob: str) -> Iterator[bool]:
@@ -236,37 +213,3 @@ class Packs:
         self.give_up()
         with self._opening:
             self._open.clear()
-
-
-def _id_of(name: str) -> bytes:
-    """The random part of a pack's name, which each of its records repeats; zeros for a name that is not ours."""
-    try:
-        return bytes.fromhex(name.rpartition("-")[2].removesuffix(_SUFFIX))
-    except ValueError:
-        return bytes(16)
-
-
-def _head_at(pack: OpenPack, at: int, size: int) -> tuple[record.Head, dict[str, object]] | None:
-    data = pack.read(at, min(4096, size - at))
-    if len(data) >= record.SIZE and data[:8] == record.MAGIC:
-        wanted = record.SIZE + int.from_bytes(data[12:16], "little")
-        if len(data) < wanted <= min(size - at, record.MAX_ENVELOPE):
-            data = pack.read(at, wanted)
-    return record.read_head(data)
-
-
-def _head_of(r: NewRecord, pack_id: bytes, width: int = 0) -> tuple[record.Head, bytes]:
-    text = record.envelope(r.envelope, width)
-    if width and len(text) > width:
-        raise OurFault("the envelope does not fit")
-    head = record.Head(
-        envelope_bytes=len(text),
-        payload_bytes=len(r.prefix) + r.body.size,
-        tail_bytes=len(r.tail),
-        tail_crc=zlib.crc32(r.tail),
-        head_bytes=r.head_bytes,
-        head_sha256=r.head_sha256,
-        body_sha256=r.body_sha256,
-        pack_id=pack_id,
-    )
-    return head, record.pack_head(head, text)

@@ -1,4 +1,4 @@
-"""A data folder, open: its database, its blobs, the room for what is arriving."""
+"""A store, open: its database and blobs, in the data folder or elsewhere, and the room for what is arriving."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from typing import Any, TypeVar
 
 from huitong.base.errors import StoreUnavailable
 from huitong.base.settings import Settings
+from huitong.store.blobs import Blobs
 from huitong.store.database import Database
 from huitong.store.files import make_folder, sync_folder
 from huitong.store.intake import Intakes
 from huitong.store.packs import Packs
+from huitong.store.sqlite import SqliteDatabase
 
 T = TypeVar("T")
 #: Memory that all objects still arriving may hold together; past it they go to spool files.
@@ -45,9 +47,9 @@ class Layout:
         return self.root / "spool"
 
     @property
-    def reindexing(self) -> Path:
-        """There while the index is being made again."""
-        return self.root / "reindexing"
+    def cache(self) -> Path:
+        """What was read from or written to an object store last."""
+        return self.root / "cache"
 
     @property
     def claim(self) -> Path:
@@ -60,17 +62,18 @@ class Store:
     def __init__(self, settings: Settings, *, alone: bool = False) -> None:
         self.settings = settings
         self.layout = Layout(Path(settings.data).absolute())
-        for folder in (self.layout.root, self.layout.spool, self.layout.packs, self.layout.derived):
+        for folder in (self.layout.root, self.layout.spool):
             make_folder(folder)
-        self._claim = _claim(self.layout.claim, alone)
-        self.database = Database(self.layout.database)
+        self._folder_claim = _claim(self.layout.claim, alone)
+        self.database = open_database(settings)
         self.database.migrate()
         sync_folder(self.layout.root)
+        self.claim = self.database.claim(alone=alone)
         keep_free = settings.keep_free_bytes
         #: What senders sent.
-        self.blobs = Packs(self.layout.packs, pack_bytes=settings.pack_bytes, keep_free_bytes=keep_free)
+        self.blobs: Blobs = open_blobs(settings, "packs")
         #: What was computed from it and can be computed again.
-        self.derived = Packs(self.layout.derived, pack_bytes=settings.pack_bytes, keep_free_bytes=keep_free)
+        self.derived: Blobs = open_blobs(settings, "derived")
         self.intakes = Intakes(
             self.layout.spool,
             memory_bytes=_INTAKE_MEMORY_BYTES,
@@ -101,8 +104,31 @@ class Store:
             close()
         self.blobs.close()
         self.derived.close()
+        self.claim.close()
         self.database.close()
-        os.close(self._claim)
+        os.close(self._folder_claim)
+
+
+def open_database(settings: Settings) -> Database:
+    if settings.database:
+        from huitong.store.postgres import PostgresDatabase
+
+        return PostgresDatabase(settings.database)
+    return SqliteDatabase(Layout(settings.data.absolute()).database)
+
+
+def open_blobs(settings: Settings, kind: str) -> Blobs:
+    """`kind` is "packs" or "derived"."""
+    layout = Layout(settings.data.absolute())
+    if settings.blobs:
+        from huitong.store.objects import Objects
+        from huitong.store.s3 import S3
+
+        make_folder(layout.cache)
+        s3 = S3(settings.blobs, kind, key_id=settings.s3_key_id, secret=settings.s3_secret)
+        return Objects(s3, layout.cache, cache_bytes=settings.s3_cache_bytes)
+    folder = layout.packs if kind == "packs" else layout.derived
+    return Packs(folder, pack_bytes=settings.pack_bytes, keep_free_bytes=settings.keep_free_bytes)
 
 
 def _claim(path: Path, alone: bool) -> int:

@@ -15,6 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from huitong.imaging.doors.answers import Piece, Pieces, Span, matches, whole_or_range
+from huitong.imaging.model import OnDisk
 
 DATA = bytes(range(256)) * 4000
 
@@ -30,6 +31,12 @@ class FileSlice:
     def read(self, offset: int = 0, length: int | None = None) -> bytes:
         most = self.length - offset if length is None else min(length, self.length - offset)
         return os.pread(self.fd, most, self.offset + offset)
+
+    def at_hand(self, offset: int, length: int) -> bool:
+        return True
+
+    def on_disk(self, offset: int, length: int) -> OnDisk:
+        return OnDisk(self.fd, self.offset + offset, self)
 
     def close(self) -> None: ...
 

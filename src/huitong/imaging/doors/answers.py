@@ -7,20 +7,22 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-from huitong.imaging.model import Slice
+from huitong.imaging.model import OnDisk, Slice
 from huitong.wire.problem import MEDIA_TYPE, Problem
 
 #: Below this, one read is cheaper than telling the kernel.
 _SMALL_BYTES = 8 * 1024
 #: One read where the kernel cannot send by itself (TLS, another server).
 _CHUNK_BYTES = 256 * 1024
+#: One step where the bytes have to be fetched from the object store first.
+_FETCH_BYTES = 4 * 1024 * 1024
 _ZERO_COPY = "http.response.zerocopysend"
 _RANGE = re.compile(r"bytes\s*=\s*(\d*)\s*-\s*(\d*)\s*", re.IGNORECASE)
 #: Bytes under UIDs: the first content under a UID is the one that is served, so they never change. A browser may keep
@@ -61,13 +63,17 @@ class Pieces(Response):
         self.init_headers({**known, **headers})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        start = {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
         if scope["method"] == "HEAD":
+            await send(start)
             await send({"type": "http.response.body", "body": b""})
             return
         by_kernel = _ZERO_COPY in (scope.get("extensions") or {})
-        held: Message = {"type": "http.response.body", "body": b""}
-        async for message in _messages(self._pieces, by_kernel):
+        messages = _messages(self._pieces, by_kernel)
+        # Before anything is said: what cannot be had is then an error and not an answer that breaks off.
+        held: Message = await anext(messages, {"type": "http.response.body", "body": b""})
+        await send(start)
+        async for message in messages:
             # One behind, so that the last one can say that it is.
             if held.get("body") != b"":
                 held["more_body"] = True
@@ -91,15 +97,29 @@ async def _messages(pieces: Iterable[Piece] | AsyncIterable[Piece], by_kernel: b
     async for piece in _each(pieces):
         if isinstance(piece, bytes):
             yield {"type": "http.response.body", "body": piece}
-        elif piece.length <= _SMALL_BYTES:
-            yield {"type": "http.response.body", "body": piece.part.read(piece.offset, piece.length)}
-        elif by_kernel:
-            at = piece.part.offset + piece.offset
-            yield {"type": _ZERO_COPY, "file": piece.part.fd, "offset": at, "count": piece.length, "keep": piece.part}
+            continue
+        part, at_hand = piece.part, piece.part.at_hand(piece.offset, piece.length)
+        if piece.length <= _SMALL_BYTES and at_hand:
+            yield {"type": "http.response.body", "body": part.read(piece.offset, piece.length)}
+        elif by_kernel and at_hand:
+            yield _by_kernel(part.on_disk(piece.offset, piece.length), piece.length)
         else:
-            for start in range(piece.offset, piece.offset + piece.length, _CHUNK_BYTES):
-                size = min(_CHUNK_BYTES, piece.offset + piece.length - start)
-                yield {"type": "http.response.body", "body": await asyncio.to_thread(piece.part.read, start, size)}
+            for start, size in _steps(piece, _FETCH_BYTES if by_kernel else _CHUNK_BYTES):
+                if by_kernel:
+                    yield _by_kernel(await asyncio.to_thread(part.on_disk, start, size), size)
+                else:
+                    yield {"type": "http.response.body", "body": await asyncio.to_thread(part.read, start, size)}
+
+
+def _by_kernel(there: OnDisk, count: int) -> Message:
+    return {"type": _ZERO_COPY, "file": there.fd, "offset": there.offset, "count": count, "keep": there.keep}
+
+
+def _steps(piece: Span, most: int) -> Iterator[tuple[int, int]]:
+    """Offsets and sizes."""
+    end = piece.offset + piece.length
+    for start in range(piece.offset, end, most):
+        yield start, min(most, end - start)
 
 
 async def _each(pieces: Iterable[Piece] | AsyncIterable[Piece]) -> AsyncIterator[Piece]:

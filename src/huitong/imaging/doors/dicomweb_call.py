@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from urllib.parse import quote
 
+from anyio.to_thread import run_sync
 from starlette.requests import Request
 
 from huitong.access.actions import Access
@@ -45,10 +46,12 @@ class Call:
     def accepted(self) -> tuple[Accepted, ...]:
         return parse_accept(self.request.headers.getlist("accept"), self.request.query_params.getlist("accept"))
 
-    def stored(self) -> StoredInstance:
+    async def stored(self) -> StoredInstance:
         """The instance that the path names. Raises NotFound."""
         parts = self.parts
-        return actions.locate(self.work, parts["study"], parts["series"], parts["instance"], self.institution)
+        asked = (self.work, parts["study"], parts["series"], parts["instance"], self.institution)
+        known = actions.located(*asked)
+        return known if known is not None else await run_sync(actions.locate, *asked)
 
     def url(self, study: str, series: str = "", instance: str = "") -> str:
         """The absolute address of a study, series or instance."""

@@ -64,7 +64,7 @@ class _Form:
 
 async def retrieve_frames(call: Call) -> Response:
     """The frames of the list: one as it is, or several (or one, if so wanted) in parts."""
-    stored = call.stored()
+    stored = await call.stored()
     numbers = _numbers(call.parts["frames"], stored)
     choice, form = _choose(call.accepted, stored)
     headers = {"Cache-Control": IMMUTABLE, "Vary": VARY}

@@ -45,7 +45,7 @@ async def many(call: Call) -> Response:
 async def one(call: Call) -> Response:
     """Of one instance: an array of one."""
     media_type = json_or_xml(call)
-    stored = call.stored()
+    stored = await call.stored()
     header = await run_sync(actions.header, call.work, stored)
     headers = {"Cache-Control": IMMUTABLE, "Vary": VARY}
     text = _INSTANCE_URI.sub(b'"BulkDataURI":"', orjson.dumps([header]))

@@ -29,7 +29,7 @@ _HARMLESS = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src dat
 
 async def rendered(call: Call) -> Response:
     """The instance, or one of its frames, as its kind is shown: picture, ECG sheet, document, report, video."""
-    stored = call.stored()
+    stored = await call.stored()
     parameters = call.request.query_params
     options = {
         "accept": [choice.media_type for choice in call.accepted if not choice.multipart],
@@ -89,7 +89,7 @@ async def thumbnail(call: Call) -> Response:
     if first_of(call.accepted, ["image/jpeg"]) is None:
         raise NotAcceptable("thumbnails are image/jpeg")
     _viewport(call.request.query_params.get("viewport"))
-    stored = call.stored() if "instance" in call.parts else await _middle(call)
+    stored = await call.stored() if "instance" in call.parts else await _middle(call)
     data, etag = await run_sync(actions.thumbnail, call.work, stored)
     return whole_or_range(call.request, [data], "image/jpeg", etag, _A_DAY)
 

@@ -55,7 +55,7 @@ def part_type(syntax: str) -> str:
 
 async def retrieve_instance(call: Call) -> Response:
     """One instance, as a file or as the one part of a multipart."""
-    stored = call.stored()
+    stored = await call.stored()
     for choice in call.accepted:
         syntax = syntax_for(choice, stored.transfer_syntax_uid)
         if syntax is None:
@@ -146,7 +146,7 @@ def _transcoded(work: Work, stored: StoredInstance) -> bytes:
 
 async def retrieve_bulk(call: Call) -> Response:
     """A bulk value (PS3.18 10.4.1.1.5), in one part."""
-    stored = call.stored()
+    stored = await call.stored()
     path = call.parts["bulk"]
     bulk = await run_sync(actions.find_bulk, call.work, stored, path)
     part = actions.open_slice(call.work, stored)

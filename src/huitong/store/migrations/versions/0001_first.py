@@ -7,15 +7,17 @@ from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects import postgresql
 
 revision = "0001"
 down_revision = None
 
 KEY = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+WORDS = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
 
 def _text(name: str) -> sa.Column[str]:
-    return sa.Column(name, sa.Text, nullable=False)
+    return sa.Column(name, WORDS, nullable=False)
 
 
 def _number(name: str, **more: Any) -> sa.Column[int]:
@@ -30,7 +32,7 @@ def upgrade() -> None:
     op.create_table(
         "pack",
         sa.Column("pk", KEY, primary_key=True),
-        sa.Column("name", sa.Text, nullable=False, unique=True),
+        sa.Column("name", WORDS, nullable=False, unique=True),
         _number("indexed_bytes", server_default="0"),
         _small("sealed", server_default="0"),
     )
@@ -47,16 +49,31 @@ def upgrade() -> None:
     _series_and_instances()
     op.create_table(
         "ready",
-        sa.Column("kind", sa.Text, primary_key=True),
+        sa.Column("kind", WORDS, primary_key=True),
         sa.Column("owner_pk", KEY, primary_key=True, autoincrement=False),
         _small("revision"),
         *map(_text, ("etag", "pack")),
         *map(_number, ("payload_at", "payload_bytes")),
     )
+    if op.get_bind().dialect.name == "postgresql":
+        _grams_in_postgresql()
+        return
     # Tokens come ready-made from wire.grams; contentless, without positions: a third of the size of a text index.
     op.execute(
         "CREATE VIRTUAL TABLE study_grams USING fts5"
         "(grams, content='', detail=none, columnsize=0, tokenize=\"unicode61\")"
+    )
+
+
+def _grams_in_postgresql() -> None:
+    op.create_table(
+        "study_grams",
+        sa.Column("study_pk", KEY, primary_key=True, autoincrement=False),
+        sa.Column("grams", postgresql.ARRAY(WORDS), nullable=False),
+    )
+    # Without a list of pending entries: a search would have to read it through, and now and then an insert empty it.
+    op.create_index(
+        "study_by_grams", "study_grams", ["grams"], postgresql_using="gin", postgresql_with={"fastupdate": "off"}
     )
 
 
@@ -82,7 +99,8 @@ def _study() -> None:
     op.create_index("study_by_patient", "study", ["patient_id"])
     op.create_index("study_by_accession", "study", ["accession_number"])
     op.create_index("study_by_institution", "study", ["institution", "study_date", "study_time", "pk"])
-    op.create_index("study_unsettled", "study", ["last_at_ms"], sqlite_where=sa.text("settled_revision < revision"))
+    unsettled = sa.text("settled_revision < revision")
+    op.create_index("study_unsettled", "study", ["last_at_ms"], sqlite_where=unsettled, postgresql_where=unsettled)
 
 
 def _series_and_instances() -> None:

@@ -1,0 +1,270 @@
+"""The database in PostgreSQL: the home of many processes on many machines. `database` has the contract.
+
+Reads are REPEATABLE READ (one snapshot), writes READ COMMITTED behind advisory locks: what is read after a lock is what
+the one who held it before committed. Text columns compare bytewise (COLLATE "C"), as SQLite's do.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from functools import lru_cache
+from typing import Any
+
+import psycopg
+from psycopg.types.string import StrDumperUnknown
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from huitong.base import log as logs
+from huitong.base.errors import HuitongError, OurFault, SettingsError, StoreFull, StoreUnavailable
+from huitong.store.database import Claim, Database, Session, lock_keys
+
+log = logs.logger(__name__)
+#: How a connection is made: a server that is gone is noticed in seconds, and no answer is waited for without end.
+_CONNECT: dict[str, Any] = {
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+    "application_name": "huitong",
+}
+#: `synchronous_commit`: an acknowledged commit survives a power cut, whatever the server's default is. `jit`: our
+#: statements take a millisecond, compiling one a hundred.
+_OPTIONS = "-c synchronous_commit=on -c jit=off -c lock_timeout=20000 -c idle_in_transaction_session_timeout=600000"
+_READING = f"{_OPTIONS} -c default_transaction_isolation=repeatable\\ read -c default_transaction_read_only=on"
+#: What this needs: `INSERT … RETURNING`, covering indices, generated keys are older; older servers are out of support.
+_OLDEST = 13
+#: SQLSTATE classes (PostgreSQL, appendix A) that are faults of the server or of two at once; all others are mistakes of
+#: ours and stay what they are.
+_SERVER_FAULTS = ("08", "23", "25", "40", "53", "55", "57", "58", "XX")
+_DISK_FULL = "53100"
+#: The names of the two locks by which processes tell of themselves, and how long they are waited for.
+_CLAIM, _CLAIM_WAIT_S = "huitong.claim", 3.0
+
+
+class _WithoutNul(StrDumperUnknown):
+    """PostgreSQL's text holds no NUL; in a header it is padding at the wrong place."""
+
+    def dump(self, obj: str) -> Any:
+        return super().dump(obj.replace("\0", "") if "\0" in obj else obj)
+
+
+class PostgresDatabase(Database):
+    """`url` as libpq reads it: postgresql://user:password@host:port/database?sslmode=verify-full."""
+
+    kind = "postgresql"
+
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        self._url = url
+        self.name = make_url(url).render_as_string(hide_password=True)
+        self._engine = _engine(url, _OPTIONS)
+        self._reading = _engine(url, _READING)
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        with self._faults(), self._reading.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        with self._faults(), self._engine.connect() as connection, connection.begin():
+            yield connection
+
+    def lock(self, write: Connection, names: Iterable[str]) -> None:
+        write.execute(text(_LOCK), {"keys": lock_keys(names)})
+
+    def session(self) -> Session:
+        return PostgresSession(self._url)
+
+    def migrate(self) -> None:
+        with closing(PostgresSession(self._url)) as session:
+            self._look_at(session)
+        super().migrate()
+
+    def _look_at(self, session: Session) -> None:
+        """Raises SettingsError for a server on which promises could not be kept."""
+        said = session.rows(
+            "SELECT current_setting('server_version_num')::int / 10000 AS version, current_setting('fsync') AS fsync,"
+            " current_setting('full_page_writes') AS pages, current_setting('server_encoding') AS encoding",
+            {},
+        )[0]
+        if said["version"] < _OLDEST:
+            raise SettingsError(f"PostgreSQL {said['version']} is too old; {_OLDEST} or later is needed")
+        if said["encoding"] != "UTF8":
+            raise SettingsError(f"the database has the encoding {said['encoding']}; names in Chinese need UTF8")
+        if (said["fsync"], said["pages"]) != ("on", "on"):
+            log.warning("a power cut can lose what was acknowledged", fsync=said["fsync"], pages=said["pages"])
+
+    def check(self) -> None:
+        with closing(PostgresSession(self._url)) as session:
+            session.rows("SELECT pk FROM pack LIMIT 1", {})
+            if session.rows("SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::bool", {})[0][0]:
+                raise StoreUnavailable("the database takes no writes just now")
+
+    @contextmanager
+    def turn(self, name: str) -> Iterator[bool]:
+        """Held by a connection of its own, so that it ends with the process."""
+        with closing(PostgresSession(self._url)) as session:
+            yield session.rows("SELECT pg_try_advisory_lock(:key)", {"key": lock_keys([name])[0]})[0][0]
+
+    def claim(self, *, alone: bool) -> Claim:
+        return _PostgresClaim(self.session, alone)
+
+    def _faults(self) -> AbstractContextManager[None]:
+        return _faults()
+
+    def close(self) -> None:
+        super().close()
+        self._reading.dispose()
+
+
+class PostgresSession(Session):
+    """One connection in autocommit mode; transactions are those of `write` and `snapshot`."""
+
+    kind = "postgresql"
+
+    def __init__(self, url: str) -> None:
+        with _faults():
+            self._raw: psycopg.Connection[Any] = psycopg.connect(
+                url, autocommit=True, row_factory=_by_index_and_name, options=_OPTIONS, **_CONNECT
+            )
+            self._raw.adapters.register_dumper(str, _WithoutNul)
+            self._cursor = self._raw.cursor()
+
+    @contextmanager
+    def write(self) -> Iterator[None]:
+        with _faults(), self._raw.transaction():
+            yield
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        with _faults():
+            self._cursor.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            try:
+                yield
+            finally:
+                with suppress(psycopg.Error):  # the connection is gone: then so is the transaction
+                    self._cursor.execute("ROLLBACK")
+
+    def lock(self, names: Iterable[str]) -> None:
+        self.rows(_LOCK, {"keys": lock_keys(names)})
+
+    def rows(self, sql: str, parameters: Mapping[str, Any]) -> list[Any]:
+        with _faults():
+            return self._cursor.execute(_as_psycopg(sql), parameters).fetchall()
+
+    def run(self, sql: str, parameters: Mapping[str, Any]) -> None:
+        with _faults():
+            self._cursor.execute(_as_psycopg(sql), parameters)
+
+    def run_many(self, sql: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        if rows:
+            with _faults():
+                self._cursor.executemany(_as_psycopg(sql), rows)
+
+    @property
+    def broken(self) -> bool:
+        return bool(self._raw.closed or self._raw.broken)
+
+    def close(self) -> None:
+        self._raw.close()
+
+
+class _PostgresClaim(Claim):
+    """An advisory lock of a connection, shared or not."""
+
+    def __init__(self, connect: Callable[[], Session], alone: bool) -> None:
+        self._connect, self._alone = connect, alone
+        self._session = self._taken()
+
+    def _taken(self) -> Session:
+        session = self._connect()
+        try_it = "pg_try_advisory_lock" if self._alone else "pg_try_advisory_lock_shared"
+        end = time.monotonic() + _CLAIM_WAIT_S  # the server may take a moment to notice that a process has died
+        while not session.rows(f"SELECT {try_it}(:key)", {"key": lock_keys([_CLAIM])[0]})[0][0]:
+            if time.monotonic() > end:
+                session.close()
+                raise StoreUnavailable("the database is in use by another huitong process")
+            time.sleep(0.05)
+        return session
+
+    def renew(self) -> None:
+        if not self._session.broken:
+            with suppress(HuitongError):
+                self._session.rows("SELECT 1", {})
+        if self._session.broken:
+            self._session = self._taken()
+
+    def close(self) -> None:
+        self._session.close()
+
+
+#: In the order of the list, which is the same for everybody.
+_LOCK = "SELECT pg_advisory_xact_lock(key) FROM unnest(CAST(:keys AS bigint[])) AS key"
+_PARAMETER = re.compile(r"(?<![:\w]):(\w+)")
+
+
+@lru_cache(maxsize=1024)
+def _as_psycopg(sql: str) -> bytes:
+    return _PARAMETER.sub(r"%(\1)s", sql.replace("%", "%%")).encode()
+
+
+class Row(tuple[Any, ...]):
+    """Values by index, and by name in the classes made of it."""
+
+    __slots__ = ()
+    places: dict[str, int]
+
+    def __getitem__(self, key: Any) -> Any:
+        return tuple.__getitem__(self, self.places[key] if key.__class__ is str else key)
+
+
+def _by_index_and_name(cursor: psycopg.Cursor[Any]) -> Callable[[Sequence[Any]], Row]:
+    return _row_class(tuple(column.name for column in cursor.description or ()))
+
+
+@lru_cache(maxsize=1024)
+def _row_class(names: tuple[str, ...]) -> type[Row]:
+    return type("Row", (Row,), {"__slots__": (), "places": {name: at for at, name in enumerate(names)}})
+
+
+def _engine(url: str, options: str) -> Engine:
+    target = make_url(url).set(drivername="postgresql+psycopg")
+    engine = create_engine(target, pool_size=8, max_overflow=8, connect_args={**_CONNECT, "options": options})
+
+    @event.listens_for(engine, "connect")
+    def _connected(raw: psycopg.Connection[Any], _entry: ConnectionPoolEntry) -> None:
+        raw.adapters.register_dumper(str, _WithoutNul)
+
+    return engine
+
+
+@contextmanager
+def _faults() -> Iterator[None]:
+    try:
+        yield
+    except (psycopg.Error, DBAPIError) as e:
+        cause = e.orig if isinstance(e, DBAPIError) else e
+        fault = _fault_of(cause)
+        if fault is None:
+            raise
+        raise fault from e
+
+
+def _fault_of(cause: BaseException | None) -> OurFault | None:
+    """A broken constraint or a deadlock means two wrote the same at once: the sender may simply try again."""
+    if not isinstance(cause, psycopg.Error):
+        return None
+    state = cause.sqlstate
+    said = str(cause).partition("\n")[0]
+    if state == _DISK_FULL:
+        return StoreFull(said)
+    if state is None:  # not from the server: the connection could not be made, or is lost
+        return StoreUnavailable(said) if isinstance(cause, (psycopg.OperationalError, psycopg.InterfaceError)) else None
+    return StoreUnavailable(said) if state.startswith(_SERVER_FAULTS) else None

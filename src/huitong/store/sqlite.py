@@ -1,0 +1,188 @@
+"""The database in one SQLite file: the embedded home. `database` has the contract."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from huitong.base.errors import OurFault, StoreFull, StoreUnavailable
+from huitong.store.database import Claim, Database, Session
+from huitong.store.files import free_bytes
+
+_PRAGMAS = (
+    "journal_mode=WAL",
+    "synchronous=FULL",  # an acknowledged commit survives a power cut, not only kill -9
+    "foreign_keys=ON",
+    "busy_timeout=20000",
+    "cache_size=-8000",  # of each connection, in KiB: the operating system caches the file for all of them
+    "journal_size_limit=268435456",
+    "temp_store=MEMORY",
+)
+_WRITE = {"huitong_write": True}
+#: How long `Database.check` waits for writers before it: several groups' commits, on a slow disk too.
+_CHECK_TIMEOUT_S = 3.0
+#: A volume with less room than this is full, whatever SQLite calls what it met there.
+_NO_ROOM_BYTES = 1 << 20
+
+
+class SqliteDatabase(Database):
+    """A write takes the lock of the file at once, so that two writers queue instead of failing."""
+
+    kind = "sqlite"
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.path = path
+        self.name = f"sqlite:///{path}"
+        self._engine = _engine(self.name)
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        with self._faults(), self._engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        with self._faults(), self._engine.connect().execution_options(**_WRITE) as connection, connection.begin():
+            yield connection
+
+    def lock(self, write: Connection, names: Iterable[str]) -> None:
+        """Who writes is alone."""
+
+    def session(self) -> Session:
+        return SqliteSession(self.path)
+
+    def check(self) -> None:
+        uri = f"{self.path.absolute().as_uri()}?mode=rw"  # never makes a file
+        with (
+            self._faults(),
+            closing(sqlite3.connect(uri, uri=True, timeout=_CHECK_TIMEOUT_S, isolation_level=None)) as raw,
+        ):
+            raw.execute("SELECT * FROM pack LIMIT 1").fetchall()
+            raw.execute("BEGIN IMMEDIATE")
+            raw.execute("ROLLBACK")
+
+    @contextmanager
+    def turn(self, name: str) -> Iterator[bool]:
+        """Of the processes on one folder only `serve` takes turns, and there is one of it."""
+        yield True
+
+    def claim(self, *, alone: bool) -> Claim:
+        """The lock of the data folder says it for this file (`store`)."""
+        return Claim()
+
+    def _faults(self) -> AbstractContextManager[None]:
+        return _faults(self.path)
+
+
+class SqliteSession(Session):
+    """Statements are prepared once and kept by the driver."""
+
+    kind = "sqlite"
+    broken = False
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        with _faults(path):
+            self._raw = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
+            try:
+                self._raw.row_factory = sqlite3.Row
+                for pragma in _PRAGMAS:
+                    self._raw.execute(f"PRAGMA {pragma}")
+            except BaseException:
+                self._raw.close()
+                raise
+
+    @contextmanager
+    def write(self) -> Iterator[None]:
+        with _faults(self._path):
+            self._raw.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._raw.execute("COMMIT")
+            except BaseException:
+                if self._raw.in_transaction:
+                    self._raw.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        with _faults(self._path):
+            self._raw.execute("BEGIN")
+            try:
+                yield
+            finally:
+                if self._raw.in_transaction:
+                    self._raw.execute("ROLLBACK")
+
+    def lock(self, names: Iterable[str]) -> None:
+        """Who writes is alone."""
+
+    def rows(self, sql: str, parameters: Mapping[str, Any]) -> list[Any]:
+        with _faults(self._path):
+            return self._raw.execute(sql, parameters).fetchall()
+
+    def run(self, sql: str, parameters: Mapping[str, Any]) -> None:
+        with _faults(self._path):
+            self._raw.execute(sql, parameters)
+
+    def run_many(self, sql: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        with _faults(self._path):
+            self._raw.executemany(sql, rows)
+
+    def close(self) -> None:
+        self._raw.close()
+
+
+def _engine(url: str) -> Engine:
+    engine = create_engine(url, pool_size=8, max_overflow=32, pool_reset_on_return="rollback")
+
+    @event.listens_for(engine, "connect")
+    def _connected(raw: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:
+        raw.isolation_level = None  # we say BEGIN ourselves, see _begin
+        for pragma in _PRAGMAS:
+            raw.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        writing = connection.get_execution_options().get("huitong_write")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+
+    return engine
+
+
+@contextmanager
+def _faults(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (sqlite3.DatabaseError, DBAPIError) as e:
+        cause = e.orig if isinstance(e, DBAPIError) else e
+        if isinstance(cause, (sqlite3.OperationalError, sqlite3.IntegrityError)):
+            raise _fault_of(str(cause), path) from e
+        if type(cause) is sqlite3.DatabaseError:  # malformed, or no database at all
+            raise StoreUnavailable(f"{path.name}: {cause}") from e
+        raise
+
+
+def _fault_of(text: str, path: Path) -> OurFault:
+    """A broken constraint means two processes wrote the same at once: the sender may simply try again."""
+    full = "full" in text or (text in _WITHOUT_ROOM and _has_no_room(path.parent))
+    return (StoreFull if full else StoreUnavailable)(text)
+
+
+#: What SQLite says on a full volume where it wants a file of its own, for its shared memory say.
+_WITHOUT_ROOM = ("disk I/O error", "unable to open database file")
+
+
+def _has_no_room(folder: Path) -> bool:
+    try:
+        return free_bytes(folder) < _NO_ROOM_BYTES
+    except OSError:
+        return False
