@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from bench import growth as growing
+from bench import ohif as viewing
 from bench import profiling
 from bench.growth import HOMES, SIZES
 from bench.report import place, render
@@ -161,6 +162,18 @@ def growth(folder: Path, homes: tuple[str, ...], **chosen: Any) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     options = growing.Options(folder=folder.resolve(), homes=homes or tuple(HOMES), **chosen)
     growing.Growth(options, say, folder / "growth.json").run()
+
+
+@main.command()
+@click.option("--slices", type=click.IntRange(min=20), default=500, show_default=True)
+@click.option("--rounds", type=click.IntRange(min=1), default=5, show_default=True, help="Openings that count.")
+@click.option("--dir", "folder", type=_FOLDER, default=FOLDER, show_default="run/bench")
+def ohif(folder: Path, **chosen: int) -> None:
+    """Open a CT of 500 slices in OHIF, from Huitong and from Orthanc, in a headless Chromium."""
+    if missing := viewing.missing():
+        raise click.ClickException(missing)
+    folder.mkdir(parents=True, exist_ok=True)
+    viewing.run(viewing.Options(folder=folder.resolve(), **chosen), say, folder / "ohif.json")
 
 
 @main.command()

@@ -233,12 +233,19 @@ events {{ worker_connections 256; }}
 http {{
   access_log off; sendfile on; gzip_static on; tcp_nopush on; tcp_nodelay on; keepalive_requests 1000000;
   client_body_temp_path {run}/body; {temporary}
-  server {{ listen {self.http}; root {self.folder}/answers; location / {{ try_files $uri/answer =404; }} }}
+  {self._upstreams()}
+  server {{ listen {self.http}; {self._locations()} }}
 }}
 """
         path = self.folder / "nginx.conf"
         path.write_text(configuration)
         return ["nginx", "-c", str(path), "-e", f"{run}/error.log"]
+
+    def _upstreams(self) -> str:
+        return ""
+
+    def _locations(self) -> str:
+        return f"root {self.folder}/answers; location / {{ try_files $uri/answer =404; }}"
 
 
 #: In the order of tables: ratios are of the first over the second.
