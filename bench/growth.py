@@ -18,12 +18,12 @@ from urllib.parse import quote
 from bench import ingest, procs
 from bench import province as pr
 from bench.asking import Case, ask_for, judge
-from bench.bulk import Index, SqliteIndex, patterns
+from bench.bulk import Index, PostgresIndex, SqliteIndex, patterns
 from bench.corpus import DAYS, Corpus, Instance, Study, uid
 from bench.http_client import Answer
 from bench.measure import Row, measure
 from bench.run import load, send
-from bench.targets import Huitong, Target, running
+from bench.targets import Huitong, HuitongOnPostgres, Target, running
 
 SIZES = (1_000, 10_000, 100_000, 1_000_000, 10_000_000)
 PAGE = 25
@@ -211,8 +211,14 @@ class Home:
     index: Callable[[Target], Index]
 
 
+def _postgres_index(target: Target) -> Index:
+    assert isinstance(target, HuitongOnPostgres)
+    return PostgresIndex(target.postgres.url())
+
+
 HOMES = {
     "sqlite": Home("SQLite", Huitong, lambda target: SqliteIndex(target.folder / "data" / "index.sqlite")),
+    "postgresql": Home("PostgreSQL", HuitongOnPostgres, _postgres_index),
 }
 
 
@@ -272,7 +278,10 @@ class Growth:
             self._drop_others(home, versions[home])
         self.results.about |= about
         for home in self.options.homes:
-            self._grow(home)
+            if missing := HOMES[home].target.missing():
+                self.say(f"without {home}: {missing}")
+            else:
+                self._grow(home)
 
     def _drop_others(self, home: str, version: str) -> None:
         """What another version measured is measured again."""

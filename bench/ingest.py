@@ -7,7 +7,7 @@ import os
 import subprocess
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import quote
 
@@ -155,6 +155,13 @@ SCENARIOS = [
     Ingest("cstore-small", "C-STORE of small objects, 4 associations", 4, by_association(4), True, reach=Reach(3)),
     Ingest("stow-small", "STOW-RS of small objects, 8 clients", 8, by_stow(8, 1), True, reach=Reach(3)),
 ]  # fmt: skip
+
+#: The same where archives stand on servers of their own.
+SCALED = [
+    replace(one, name=f"scaled-{one.name}", title=f"{one.title}, on servers", reach=Reach(4))
+    for one in SCENARIOS
+    if (one.name, one.clients) in {("cstore", 1), ("cstore", 4), ("stow-1", 8), ("stow-10", 8)}
+]
 
 
 def check(target: Target, instances: Sequence[Instance]) -> tuple[int, int, list[str]]:

@@ -100,7 +100,8 @@ class Run:
         self.results.about |= self._about(kinds)
         if procs.filesystem(self.options.folder) == "tmpfs":
             self.say("the folder is on tmpfs, where nothing is durable: figures of sending will be far too good")
-        self._ingest(self._chosen(kinds, "ingest"))
+        self._ingest("ingest", self._chosen(kinds, "ingest"))
+        self._ingest("scaled", self._chosen(kinds, "scaled"))
         self._retrieve(self._chosen(kinds, "retrieve"))
         self._search(self._chosen(kinds, "search"))
 
@@ -161,8 +162,9 @@ class Run:
 
     # -- sending
 
-    def _ingest(self, targets: list[Target]) -> None:
-        wanted = [one for one in ingest.SCENARIOS if targets and self.options.wants("ingest", one.name)]
+    def _ingest(self, group: str, targets: list[Target]) -> None:
+        sendings = ingest.SCALED if group == "scaled" else ingest.SCENARIOS
+        wanted = [one for one in sendings if targets and self.options.wants(group, one.name)]
         for one in [one for one in wanted if one.needs and not shutil.which(one.needs)]:
             self.say(f"without {one.title}: {one.needs} is not installed")
             wanted.remove(one)

@@ -19,11 +19,17 @@ from pathlib import Path
 import huitong
 from bench import procs
 from huitong.base.setting_kinds import Address
+from huitong.cli import servers
 
 #: Until a study counts as complete (Huitong `settle_s`, Orthanc `StableAge`); as shipped both wait for 60 s, and the
 #: work for one scenario would fall into the next.
 SETTLE_S = 2
 _START_TIMEOUT_S = 60
+#: As on a machine of some gigabytes with a disk that seeks for nothing; durable, as it is by default.
+_POSTGRES = {
+    "shared_buffers": "1GB", "effective_cache_size": "8GB", "maintenance_work_mem": "256MB", "max_wal_size": "4GB",
+    "random_page_cost": "1.1",
+}  # fmt: skip
 _STOP_TIMEOUT_S = 60
 #: A server that uses less than this for a while has nothing left to do.
 _QUIET_CPUS = 0.03
@@ -159,7 +165,12 @@ class Huitong(Target):
         return [
             sys.executable, "-m", "huitong.cli", "serve", "--demo", "--data", str(self.folder / "data"),
             "--http", str(self.http), "--dimse", str(self.dimse), "--settle-s", str(SETTLE_S), "--log-format", "json",
+            *self._flags(),
         ]  # fmt: skip
+
+    def _flags(self) -> list[str]:
+        """Further settings."""
+        return []
 
 
 class Orthanc(Target):
@@ -185,14 +196,22 @@ class Orthanc(Target):
         data.mkdir(exist_ok=True)
         configuration = {
             "Name": "bench", "StorageDirectory": str(data), "IndexDirectory": str(data), "StorageCompression": False,
-            "SyncStorageArea": True, "Plugins": [str(self._PLUGIN)],
+            "SyncStorageArea": True, "Plugins": [str(plugin) for plugin in self._plugins()],
             "DicomWeb": {"Enable": True, "Root": "/dicom-web/"},
             "HttpPort": self.http.port, "RemoteAccessAllowed": False, "AuthenticationEnabled": False,
             "DicomAet": self.aet, "DicomPort": self.dimse.port, "DicomAlwaysAllowStore": True, "StableAge": SETTLE_S,
+            **self._more(),
         }  # fmt: skip
         path = self.folder / "orthanc.json"
         path.write_text(json.dumps(configuration, indent=1))
         return ["Orthanc", str(path)]
+
+    def _plugins(self) -> list[Path]:
+        return [self._PLUGIN]
+
+    def _more(self) -> dict[str, object]:
+        """Further configuration."""
+        return {}
 
     def prepare_search(self) -> None:
         # Without statistics SQLite scans where it could seek: patient number 137 ms instead of 3 at 50,000 studies.
@@ -248,8 +267,102 @@ http {{
         return f"root {self.folder}/answers; location / {{ try_files $uri/answer =404; }}"
 
 
+class OnServers(Target):
+    """An archive that stands on servers of its own, which are started before it; their CPU time is its."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.postgres = servers.LocalPostgres(folder / "postgresql", _POSTGRES)
+
+    def _servers(self) -> list[servers.LocalPostgres | servers.LocalS3]:
+        return [self.postgres]
+
+    def _helpers(self) -> list[int]:
+        return [server.pid for server in self._servers()]
+
+    @contextlib.contextmanager
+    def standing(self) -> Iterator[None]:
+        try:
+            for server in self._servers():
+                server.start()
+            yield
+        finally:
+            self._stop_servers()
+
+    def start(self) -> None:
+        for server in self._servers():
+            server.start()
+        super().start()
+
+    def stop(self) -> None:
+        super().stop()
+        self._stop_servers()
+
+    def _stop_servers(self) -> None:
+        for server in self._servers()[::-1]:
+            server.stop()
+
+
+class HuitongOnPostgres(OnServers, Huitong):
+    """Index in PostgreSQL, images in files."""
+
+    name, title = "huitong-postgresql", "Huitong on PostgreSQL"
+    groups = frozenset[str]()
+
+    @classmethod
+    def missing(cls) -> str:
+        return servers.missing()
+
+    def _flags(self) -> list[str]:
+        return ["--database", self.postgres.url()]
+
+
+class HuitongScaled(HuitongOnPostgres):
+    """Index in PostgreSQL, images in SeaweedFS by its S3 door."""
+
+    name, title = "huitong-scaled", "Huitong on PostgreSQL and S3"
+    groups = frozenset(["scaled"])
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self._s3 = servers.LocalS3(folder / "s3")
+        self.environment = {"HUITONG_S3_SECRET": self._s3.secret}
+
+    def _servers(self) -> list[servers.LocalPostgres | servers.LocalS3]:
+        return [self.postgres, self._s3]
+
+    def _flags(self) -> list[str]:
+        return [*super()._flags(), "--blobs", self._s3.url("bench"), "--s3-key-id", self._s3.key_id]
+
+
+class OrthancOnPostgres(OnServers, Orthanc):
+    """Index in PostgreSQL, images in files: with the images in PostgreSQL, too, it is slower."""
+
+    name, title = "orthanc-postgresql", "Orthanc on PostgreSQL"
+    groups = frozenset(["scaled"])
+    _INDEX = Path("/usr/share/orthanc/plugins/libOrthancPostgreSQLIndex.so")
+
+    @classmethod
+    def missing(cls) -> str:
+        absent = (
+            "" if cls._INDEX.exists() else "its PostgreSQL plugin is not installed: apt-get install orthanc-postgresql"
+        )
+        return super().missing() or absent or servers.missing()
+
+    def _plugins(self) -> list[Path]:
+        return [*super()._plugins(), self._INDEX]
+
+    def _more(self) -> dict[str, object]:
+        return {"PostgreSQL": {"EnableIndex": True, "EnableStorage": False, "ConnectionUri": self.postgres.url()}}
+
+    def prepare_search(self) -> None:
+        """PostgreSQL analyses by itself."""
+
+
 #: In the order of tables: ratios are of the first over the second.
-TARGETS: dict[str, type[Target]] = {kind.name: kind for kind in (Huitong, Orthanc, Nginx)}
+TARGETS: dict[str, type[Target]] = {
+    kind.name: kind for kind in (Huitong, Orthanc, Nginx, HuitongScaled, OrthancOnPostgres)
+}
 
 
 @contextlib.contextmanager
