@@ -56,6 +56,8 @@ def prepare(
     prefix = _prefix(who, expected) if expected else b""
     head: Buffer = prefix or view[: read.dataset_offset]
     frames = read.frames.shifted(len(prefix)) if read.frames and prefix else read.frames
+    # Before the digest, which passes all pixels through the cache in which the header now is.
+    tail = pack_header(read.header) if tail is None else tail
     return Prepared(
         institution=institution,
         received_at_ms=received_at_ms,
@@ -68,7 +70,7 @@ def prepare(
         head_bytes=len(head),
         head_sha256=hashlib.sha256(head).digest(),
         body_sha256=hashlib.sha256(view[0 if prefix else read.dataset_offset :]).digest(),
-        tail=pack_header(read.header) if tail is None else tail,
+        tail=tail,
     )
 
 
