@@ -13,9 +13,10 @@ import click
 from bench import costs as costing
 from bench import growth as growing
 from bench import ohif as viewing
-from bench import profiling
-from bench.growth import HOMES, SIZES
-from bench.report import place, render
+from bench import profiling, report_growth, report_ohif
+from bench.growth import HOMES, SIZES, Grown
+from bench.ohif import Seen
+from bench.report import chart, place, render
 from bench.run import Options, Results, Run
 from bench.scenarios import GROUPS, NAMES
 from bench.targets import TARGETS
@@ -128,10 +129,21 @@ main.params[3:3] = [
 @click.argument("results", type=_FILE, default=FOLDER / "results.json")
 @click.option("--document", type=_FILE, default=DOCUMENT, show_default="docs/benchmarks.md")
 def report(results: Path, document: Path) -> None:
-    """Put the tables of a file of RESULTS into docs/benchmarks.md, between its markers."""
-    text = place(document.read_text("utf-8"), render(Results.read(results)))
-    document.write_text(text, "utf-8")
-    click.echo(f"written: {document}")
+    """Put the tables of RESULTS, and of growth.json and ohif.json beside it, into docs/benchmarks.md, with charts."""
+    measured, blocks = Results.read(results), []
+    drawn = {"beside-orthanc.svg": chart(measured)}
+    blocks.append(render(measured))
+    if (seen := results.with_name("ohif.json")).exists():
+        blocks.append(report_ohif.render(Seen.read(seen)))
+    if (grown := results.with_name("growth.json")).exists():
+        blocks.append(report_growth.render(Grown.read(grown)))
+        drawn |= report_growth.charts(Grown.read(grown))
+    (document.parent / "images").mkdir(exist_ok=True)
+    for name, svg in drawn.items():
+        if svg:
+            (document.parent / "images" / name).write_text(svg, "utf-8")
+    document.write_text(place(document.read_text("utf-8"), "".join(blocks)), "utf-8")
+    click.echo(f"written: {document}, {', '.join(name for name, svg in drawn.items() if svg)}")
 
 
 def _numbers(_context: click.Context, _parameter: click.Parameter, text: str) -> tuple[int, ...]:

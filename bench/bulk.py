@@ -75,7 +75,7 @@ class Chunk:
     """Rows of some studies in the order of `TABLES`, keys and all, and the tokens of each study."""
 
     rows: tuple[list[tuple[Any, ...]], ...]
-    tokens: list[tuple[int, str]]
+    tokens: list[tuple[int, list[str]]]
 
 
 def rows_of(pattern: Pattern, number: int, pks: Sequence[int]) -> tuple[_Row, _Row, _Row]:
@@ -120,23 +120,22 @@ def _name(alphabetic: str, ideographic: str) -> tuple[str, str]:
     return at.shown_name(header), at.forms(header, "00100010")
 
 
-def tokens_of(row: _Row) -> str:
+def tokens_of(row: _Row) -> list[str]:
     """As `records.study_grams`, in another order: those of words are made once, there are few thousands of these."""
-    words = (_words("n", row["name_forms"]), _words("r", row["referring_forms"]), _words("d", row["description"]))
-    numbers = (*_number_tokens("i", row["patient_id"]), *_number_tokens("a", row["accession_number"]))
-    return " ".join((*words, *numbers))
+    words = (*_words("n", row["name_forms"]), *_words("r", row["referring_forms"]), *_words("d", row["description"]))
+    return [*words, *_number_tokens("i", row["patient_id"]), *_number_tokens("a", row["accession_number"])]
 
 
 @cache
-def _words(field: str, text: str) -> str:
-    return " ".join(grams(field, text_forms(text) if field == "d" else text.split("\n")))
+def _words(field: str, text: str) -> tuple[str, ...]:
+    return tuple(grams(field, text_forms(text) if field == "d" else text.split("\n")))
 
 
 def _number_tokens(field: str, number: str) -> set[str]:
     """Of letters before digits."""
     text = number.lower()
     pairs = _words(field, text.rstrip("0123456789"))
-    return {field + text[at_ : at_ + 3] for at_ in range(len(text) - 2)}.union(pairs.split())
+    return {field + text[at_ : at_ + 3] for at_ in range(len(text) - 2)}.union(pairs)
 
 
 def _chunk(patterns_: Sequence[Pattern], first: int, end: int, next_pks: Sequence[int]) -> Chunk:
@@ -228,7 +227,8 @@ class SqliteIndex(Index):
         self._raw.execute("BEGIN")
         for sql, rows in zip(self._inserts, chunk.rows, strict=True):
             self._raw.executemany(sql, rows)
-        self._raw.executemany("INSERT INTO study_grams(rowid, grams) VALUES (?, ?)", chunk.tokens)
+        tokens = [(pk, " ".join(each)) for pk, each in chunk.tokens]
+        self._raw.executemany("INSERT INTO study_grams(rowid, grams) VALUES (?, ?)", tokens)
         self._raw.execute("COMMIT")
 
     def finish(self) -> None:
@@ -262,8 +262,7 @@ class PostgresIndex(Index):
         with self._raw.transaction(), self._raw.cursor() as cursor:
             for table, columns, rows in zip(TABLES, self.columns, chunk.rows, strict=True):
                 self._copy(cursor, f"COPY {table} ({', '.join(columns)}) FROM STDIN", rows)
-            tokens = [(pk, each.split()) for pk, each in chunk.tokens]
-            self._copy(cursor, "COPY study_grams (study_pk, grams) FROM STDIN", tokens)
+            self._copy(cursor, "COPY study_grams (study_pk, grams) FROM STDIN", chunk.tokens)
 
     def _copy(self, cursor: psycopg.Cursor[_Row], sql: str, rows: Sequence[tuple[Any, ...]]) -> None:
         with cursor.copy(sql.encode()) as copy:

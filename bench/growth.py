@@ -153,7 +153,7 @@ QUESTIONS = [
     Question("accession", "accession number", accession_cases),
     Question("date", "a month, its newest 25", date_cases),
     Question("first-page", "first page of 25", first_page_cases),
-    Question("deep-page", "page of 25 at half to nine tenths", deep_page_cases),
+    Question("deep-page", "page of 25 at half to 9/10", deep_page_cases),
     Question("name", "part of a name, in pinyin", lambda province: name_cases(province, hanzi=False)),
     Question("hanzi", "part of a name, in hanzi", lambda province: name_cases(province, hanzi=True)),
     Question("mixed", "all of these, 8 clients", mixed_cases, clients=8),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from bench.charts import Bar, bars
 from bench.measure import Row, summarise
 from bench.reach import PEAK_MB, Figures, said
 from bench.run import Results
@@ -48,8 +49,10 @@ def render(results: Results) -> str:
 def _lines(results: Results) -> Iterator[str]:
     about: Mapping[str, Any] = results.about
     titles: dict[str, str] = about["titles"]
-    by_key = {(row["scenario"], row["clients"], row["target"]): row for row in summarise(results.rows)}
+    by_key = _by_key(results)
     yield from _about(about)
+    if any((one.name, one.clients, name) in by_key for name in titles for one in _bounded()):
+        yield "\n![How many times faster than Orthanc](images/beside-orthanc.svg)"
     for group, scenarios in GROUPS.items():
         lines = list(_table(scenarios, by_key, titles))
         if lines:
@@ -58,6 +61,30 @@ def _lines(results: Results) -> Iterator[str]:
         if group == "search":
             yield from _fills(results.fills)
     yield from _remarks(results, titles)
+
+
+def chart(results: Results) -> str:
+    """The ratios that have a bound, as SVG; empty without any."""
+    about: Mapping[str, Any] = results.about
+    by_key = _by_key(results)
+    rows = []
+    for one in _bounded():
+        measured = {
+            name: by_key[one.name, one.clients, name]
+            for name in about["titles"]
+            if (one.name, one.clients, name) in by_key
+        }
+        if measured and (times := figures_of(one, measured, list(measured)).times):
+            rows.append(Bar(one.title, times, one.reach.times))
+    return bars("How many times faster than Orthanc", "black marks: what is to be reached", rows) if rows else ""
+
+
+def _bounded() -> list[Scenario]:
+    return [one for group in GROUPS.values() for one in group if one.reach.times]
+
+
+def _by_key(results: Results) -> dict[tuple[Any, ...], Mapping[str, Any]]:
+    return {(row["scenario"], row["clients"], row["target"]): row for row in summarise(results.rows)}
 
 
 def _about(about: Mapping[str, Any]) -> Iterator[str]:
@@ -83,7 +110,7 @@ def _table(
     if not measured:
         return
     names = [name for name in titles if any(name in rows for _, rows in measured)]
-    pair = names[:2] if len(names) > 1 else []
+    pair = pair_of(names)
     limit = _LIMIT if _LIMIT in names[1:] else ""
     heads = ["work", *(titles[name] for name in names)]
     heads += ["times faster"] if pair else []
@@ -113,13 +140,19 @@ def _cells(
     yield ", ".join(said(*each) for each in one.reach.judged(figures)) if names[0].startswith(_OURS) else ""
 
 
+def pair_of(names: Sequence[str]) -> Sequence[str]:
+    """The two archives that are compared; empty without a second."""
+    archives = [name for name in names if name != _LIMIT]
+    return archives[:2] if len(archives) > 1 else []
+
+
 def figures_of(one: Scenario, rows: Mapping[str, Mapping[str, Any]], names: Sequence[str]) -> Figures:
     """What the bounds of a scenario are judged by: the first target beside the second, and beside nginx."""
     first = rows.get(names[0])
     more_is_better = one.unit != "p50_ms"
-    pair, limit = names[:2], [names[0], _LIMIT]
+    pair, limit = pair_of(names), [names[0], _LIMIT]
     return Figures(
-        times=_ratio(rows, pair, one.unit, more_is_better=more_is_better) if len(pair) > 1 else None,
+        times=_ratio(rows, pair, one.unit, more_is_better=more_is_better) if pair else None,
         cpu_ms=_whole_cpu(first) if first is not None and is_right(first) else None,
         of_limit=_ratio(rows, limit, one.unit, more_is_better=more_is_better),
     )

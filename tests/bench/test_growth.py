@@ -112,7 +112,7 @@ def test_rows_are_those_that_a_server_writes(tmp_path: Path) -> None:
             for column in theirs:
                 if column not in _OF_ITS_OWN:
                     assert mine[column] == theirs[column], column
-        assert Counter(tokens_of(made[0]).split()) == Counter(study_grams(made[0]))
+        assert Counter(tokens_of(made[0])) == Counter(study_grams(made[0]))
     schema = index.rows("SELECT name, sql FROM sqlite_master ORDER BY name")
     assert sum(index.fill(100, 150)) == 50
     filled = SqliteIndex(tmp_path / "data/index.sqlite")
@@ -121,5 +121,5 @@ def test_rows_are_those_that_a_server_writes(tmp_path: Path) -> None:
     assert filled.rows("PRAGMA foreign_key_check") == []
     counts = [filled.rows(f"SELECT count(*) AS n FROM {table}")[0]["n"] for table in TABLES]
     assert counts == [60] * 3
-    by_token = f"SELECT rowid FROM study_grams WHERE study_grams MATCH '{tokens_of(made[0]).split()[-2]}'"
+    by_token = f"SELECT rowid FROM study_grams WHERE study_grams MATCH '{tokens_of(made[0])[-2]}'"
     assert len(filled.rows(by_token)) > 0
