@@ -19,6 +19,7 @@ from huitong.imaging.bulk import Bulk
 from huitong.imaging.keeping import keeper_of
 from huitong.imaging.model import Expected, Kept, Link, Metadata, SeriesRow, StoredInstance, StudyRow
 from huitong.imaging.places import PackSlice
+from huitong.imaging.plan import study_plan
 from huitong.imaging.ready import frame_bytes, header_text, ready_of
 from huitong.imaging.recovering import Recovered, recover, reindex
 from huitong.imaging.settling import Settler, count_unsettled
@@ -94,14 +95,14 @@ def find(work: Work, query: Query) -> Found:
     """A page of answers in DICOM JSON, newest studies first. Raises BadRequest for keys that cannot be matched."""
     settings = work.store.settings
     limit = min(query.limit or settings.page_rows, settings.page_rows_limit)
-    with work.store.database.read() as tx:
+    with work.store.database.reading() as session:
         if query.level is Level.SERIES:
-            return finding.find_series(tx, query, limit=limit, count_limit=settings.count_limit)
+            return finding.find_series(session, query, limit=limit, count_limit=settings.count_limit)
         if query.level is Level.INSTANCE:
             read = _header_reader(work)
-            return finding.find_instances(tx, query, read, limit=limit, count_limit=settings.count_limit)
-        plan = search.study_plan(query)
-        hits = search.find_studies(tx, plan, query, limit=limit, count_limit=settings.count_limit)
+            return finding.find_instances(session, query, read, limit=limit, count_limit=settings.count_limit)
+        plan = study_plan(session.kind, query)
+        hits = search.find_studies(session, plan, query, limit=limit, count_limit=settings.count_limit)
     rows = [finding.study_json(r, query) for r in hits.rows]
     return Found(rows, hits.total, hits.at_least, hits.next)
 
@@ -110,9 +111,9 @@ def list_studies(work: Work, query: Query) -> tuple[list[StudyRow], Found]:
     """The same search as typed rows for pages, of every sender; `Found.rows` is empty."""
     settings = work.store.settings
     limit = min(query.limit or settings.page_rows, settings.page_rows_limit)
-    with work.store.database.read() as tx:
-        plan = search.study_plan(query, every_sender=True)
-        hits = search.find_studies(tx, plan, query, limit=limit, count_limit=settings.count_limit)
+    with work.store.database.reading() as session:
+        plan = study_plan(session.kind, query, every_sender=True)
+        hits = search.find_studies(session, plan, query, limit=limit, count_limit=settings.count_limit)
     return [lookups.study_row_of(r) for r in hits.rows], Found([], hits.total, hits.at_least, hits.next)
 
 
