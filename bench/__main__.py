@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from bench import costs as costing
 from bench import growth as growing
 from bench import ohif as viewing
 from bench import profiling, report_growth, report_ohif
@@ -186,6 +187,15 @@ def ohif(folder: Path, **chosen: int) -> None:
         raise click.ClickException(missing)
     folder.mkdir(parents=True, exist_ok=True)
     viewing.run(viewing.Options(folder=folder.resolve(), **chosen), say, folder / "ohif.json")
+
+
+@main.command()
+@click.option("--studies", type=click.IntRange(min=1), default=5, show_default=True, help="Of 100 slices, each way.")
+@click.option("--dir", "folder", type=_FOLDER, default=FOLDER, show_default="run/bench")
+def costs(folder: Path, studies: int) -> None:
+    """What a study costs on either home: rows, bytes, requests to the object store, CPU time (docs/scale.md)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    costing.run(folder.resolve(), studies, say, folder / "costs.json")
 
 
 @main.command()

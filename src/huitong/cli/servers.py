@@ -191,8 +191,8 @@ class LocalS3(LocalServer):
 
 
 _WEED_PORTS = (
-    "s3.port", "s3.port.grpc", "s3.port.iceberg", "master.port", "master.port.grpc", "volume.port", "volume.port.grpc",
-    "filer.port", "filer.port.grpc",
+    "s3.port", "s3.port.grpc", "s3.port.iceberg", "s3.port.lance", "master.port", "master.port.grpc", "volume.port",
+    "volume.port.grpc", "filer.port", "filer.port.grpc",
 )  # fmt: skip
 
 
@@ -222,6 +222,8 @@ def _weed() -> str | None:
 
 
 def _free_port() -> int:
-    with closing(socket.create_server((_HOST, 0))) as listener:
-        port: int = listener.getsockname()[1]
-        return port
+    """One that the system gives to no client meanwhile: below those that it chooses from."""
+    while True:
+        port = secrets.choice(range(15_000, 30_000))
+        with suppress(OSError), closing(socket.create_server((_HOST, port))):
+            return port

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from functools import lru_cache
+from itertools import count
 from typing import Any
 
 import psycopg
@@ -45,6 +46,11 @@ _SERVER_FAULTS = ("08", "23", "25", "40", "53", "55", "57", "58", "XX")
 _DISK_FULL = "53100"
 #: The names of the two locks by which processes tell of themselves, and how long they are waited for.
 _CLAIM, _CLAIM_WAIT_S = "huitong.claim", 3.0
+
+
+#: Rows of `Session.each` that are fetched together; names for the server's cursors.
+_EACH_ROWS = 500
+_CURSORS = count(1)
 
 
 class _WithoutNul(StrDumperUnknown):
@@ -139,7 +145,8 @@ class PostgresSession(Session):
 
     @contextmanager
     def write(self) -> Iterator[None]:
-        with _faults(), self._raw.transaction():
+        # Statements without an answer do not wait for one: the next that has one, or the commit, waits for all.
+        with _faults(), self._raw.pipeline(), self._raw.transaction():
             yield
 
     @contextmanager
@@ -158,6 +165,11 @@ class PostgresSession(Session):
     def rows(self, sql: str, parameters: Mapping[str, Any]) -> list[Any]:
         with _faults():
             return self._cursor.execute(_as_psycopg(sql), parameters).fetchall()
+
+    def each(self, sql: str, parameters: Mapping[str, Any]) -> Iterator[Any]:
+        with _faults(), self._raw.cursor(f"each{next(_CURSORS)}") as cursor:
+            cursor.itersize = _EACH_ROWS
+            yield from cursor.execute(_as_psycopg(sql), parameters)
 
     def run(self, sql: str, parameters: Mapping[str, Any]) -> None:
         with _faults():
