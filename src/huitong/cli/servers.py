@@ -221,6 +221,12 @@ def _weed() -> str | None:
 
 
 def _free_port() -> int:
-    with closing(socket.create_server((_HOST, 0))) as listener:
-        port: int = listener.getsockname()[1]
-        return port
+    """One that the kernel gives to nobody who connects: the server may be started on it again."""
+    while True:
+        with suppress(OSError), closing(socket.create_server((_HOST, secrets.choice(_PORTS)))) as listener:
+            port: int = listener.getsockname()[1]
+            return port
+
+
+#: Below those that Linux (32768) and others (49152) give to connections.
+_PORTS = range(20_000, 32_000)
