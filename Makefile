@@ -26,6 +26,10 @@ setup: .venv/.python-ready .venv/.npm-ready  ## Install everything pinned into .
 demo: setup  ## Start the server and send it real studies as two hospitals; open the address it prints
 	@$(BIN)/huitong demo $(ARGS)
 
+.PHONY: demo-scaled
+demo-scaled: setup  ## The same on PostgreSQL and S3, with two servers on one store
+	@$(BIN)/huitong demo --scaled $(ARGS)
+
 .PHONY: serve
 serve: setup  ## Start an empty archive that knows the two demo institutions
 	@$(BIN)/huitong serve --demo $(ARGS)

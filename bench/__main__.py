@@ -6,11 +6,17 @@ import dataclasses
 import shlex
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
-from bench import profiling
-from bench.report import place, render
+from bench import costs as costing
+from bench import growth as growing
+from bench import ohif as viewing
+from bench import profiling, report_growth, report_ohif
+from bench.growth import HOMES, SIZES, Grown
+from bench.ohif import Seen
+from bench.report import chart, place, render
 from bench.run import Options, Results, Run
 from bench.scenarios import GROUPS, NAMES
 from bench.targets import TARGETS
@@ -63,6 +69,7 @@ def say(line: str) -> None:
 )
 @click.option("--quick", is_flag=True, help="Small and short: shows that everything works; its figures mean nothing.")
 @click.option("--keep", is_flag=True, help="Keep the archives filled for searching; the next run uses them.")
+@click.option("--resume", is_flag=True, help="Go on where an interrupted run with the same options stopped.")
 @click.option(
     "--dir",
     "folder",
@@ -80,6 +87,7 @@ def main(
     targets: tuple[str, ...],
     quick: bool,
     keep: bool,
+    resume: bool,
     folder: Path,
     out: Path | None,
     **sizes: float | None,
@@ -94,14 +102,14 @@ def main(
     chosen = (_QUICK if quick else {}) | {name: value for name, value in sizes.items() if value is not None}
     options = Options(folder=folder.resolve(), targets=targets, only=only, keep=keep, **chosen)  # type: ignore[arg-type]
     options.folder.mkdir(parents=True, exist_ok=True)
-    run = Run(options, say)
+    file = out or options.folder / "results.json"
+    run = Run(options, say, file)
+    if resume:
+        run.go_on()
     results = run.results
     results.about["command"] = shlex.join(["python", "-m", "bench", *sys.argv[1:]])
-    file = out or options.folder / "results.json"
-    try:
-        run.run()
-    finally:  # what was measured before something failed is not lost
-        file.write_text(results.as_json(), "utf-8")
+    run.run()
+    file.write_text(results.as_json(), "utf-8")
     click.echo(render(results))
     say(f"results: {file}")
     if any(row.faults or row.right != row.checked for row in results.rows if row.target == "huitong"):
@@ -121,10 +129,73 @@ main.params[3:3] = [
 @click.argument("results", type=_FILE, default=FOLDER / "results.json")
 @click.option("--document", type=_FILE, default=DOCUMENT, show_default="docs/benchmarks.md")
 def report(results: Path, document: Path) -> None:
-    """Put the tables of a file of RESULTS into docs/benchmarks.md, between its markers."""
-    text = place(document.read_text("utf-8"), render(Results.read(results)))
-    document.write_text(text, "utf-8")
-    click.echo(f"written: {document}")
+    """Put the tables of RESULTS, and of growth.json and ohif.json beside it, into docs/benchmarks.md, with charts."""
+    measured, blocks = Results.read(results), []
+    drawn = {"beside-orthanc.svg": chart(measured)}
+    blocks.append(render(measured))
+    if (seen := results.with_name("ohif.json")).exists():
+        blocks.append(report_ohif.render(Seen.read(seen)))
+    if (grown := results.with_name("growth.json")).exists():
+        blocks.append(report_growth.render(Grown.read(grown)))
+        drawn |= report_growth.charts(Grown.read(grown))
+    (document.parent / "images").mkdir(exist_ok=True)
+    for name, svg in drawn.items():
+        if svg:
+            (document.parent / "images" / name).write_text(svg, "utf-8")
+    document.write_text(place(document.read_text("utf-8"), "".join(blocks)), "utf-8")
+    click.echo(f"written: {document}, {', '.join(name for name, svg in drawn.items() if svg)}")
+
+
+def _numbers(_context: click.Context, _parameter: click.Parameter, text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(float(part)) for part in text.split(","))
+    except ValueError as e:
+        raise click.BadParameter(f"{text!r} is no list of numbers") from e
+
+
+@main.command()
+@click.option(
+    "--sizes",
+    default=",".join(map(str, SIZES)),
+    callback=_numbers,
+    show_default=True,
+    metavar="LIST",
+    help="Studies, separated by commas; 1e7 does as well.",
+)
+@click.option("--home", "homes", multiple=True, type=click.Choice(list(HOMES)), help="The database.  [all]")
+@click.option("--seconds", type=float, default=3.0, show_default=True, help="Of asking, for each search and size.")
+@click.option("--instances", type=int, default=400, show_default=True, help="Sent at each size, of each kind.")
+@click.option("--keep", is_flag=True, help="Keep the largest archive.")
+@click.option("--dir", "folder", type=_FOLDER, default=FOLDER, show_default="run/bench")
+def growth(folder: Path, homes: tuple[str, ...], **chosen: Any) -> None:
+    """Search in an archive and send to it while it grows; what was measured stays, so it may be stopped and run again.
+
+    Ten million studies take about half an hour and 35 GB for each database, one after the other.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    options = growing.Options(folder=folder.resolve(), homes=homes or tuple(HOMES), **chosen)
+    growing.Growth(options, say, folder / "growth.json").run()
+
+
+@main.command()
+@click.option("--slices", type=click.IntRange(min=20), default=500, show_default=True)
+@click.option("--rounds", type=click.IntRange(min=1), default=5, show_default=True, help="Openings that count.")
+@click.option("--dir", "folder", type=_FOLDER, default=FOLDER, show_default="run/bench")
+def ohif(folder: Path, **chosen: int) -> None:
+    """Open a CT of 500 slices in OHIF, from Huitong and from Orthanc, in a headless Chromium."""
+    if missing := viewing.missing():
+        raise click.ClickException(missing)
+    folder.mkdir(parents=True, exist_ok=True)
+    viewing.run(viewing.Options(folder=folder.resolve(), **chosen), say, folder / "ohif.json")
+
+
+@main.command()
+@click.option("--studies", type=click.IntRange(min=1), default=5, show_default=True, help="Of 100 slices, each way.")
+@click.option("--dir", "folder", type=_FOLDER, default=FOLDER, show_default="run/bench")
+def costs(folder: Path, studies: int) -> None:
+    """What a study costs on either home: rows, bytes, requests to the object store, CPU time (docs/scale.md)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    costing.run(folder.resolve(), studies, say, folder / "costs.json")
 
 
 @main.command()

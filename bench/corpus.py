@@ -11,7 +11,7 @@ import hashlib
 import io
 import random
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -35,14 +35,14 @@ _IMPLEMENTATION = "2.25.254618734510907463120875534213397118204"
 _LONG = {"OB", "OW", "OF", "OD", "OL", "OV", "SQ", "UC", "UN", "UR", "UT"}
 _PIXEL_DATA = 0x7FE00010
 
-_SURNAMES = [
+SURNAMES = [
     ("Wang", "王"), ("Li", "李"), ("Zhang", "张"), ("Liu", "刘"), ("Chen", "陈"), ("Yang", "杨"), ("Zhao", "赵"),
     ("Huang", "黄"), ("Zhou", "周"), ("Wu", "吴"), ("Xu", "徐"), ("Sun", "孙"), ("Guo", "郭"), ("Gao", "高"),
     ("Lin", "林"), ("He", "何"), ("Ma", "马"), ("Luo", "罗"), ("Liang", "梁"), ("Ouyang", "欧阳"), ("Zhuge", "诸葛"),
 ]  # fmt: skip
 #: Of one reading each, and none begins or ends a surname: a search by pinyin, in either order of the names, finds by
 #: two of these what has them as substring, and no more.
-_SYLLABLES = [
+SYLLABLES = [
     ("wei", "伟"), ("fang", "芳"), ("fei", "飞"), ("min", "敏"), ("jing", "静"), ("kai", "凯"), ("lei", "磊"),
     ("jun", "军"), ("yong", "勇"), ("han", "涵"), ("jie", "杰"), ("juan", "娟"), ("tao", "涛"), ("shi", "诗"),
     ("rui", "瑞"), ("qin", "琴"), ("yue", "悦"), ("gang", "刚"), ("xiao", "晓"), ("dong", "东"), ("jian", "建"),
@@ -171,7 +171,7 @@ def study_of(kind: str, number: int, seed: int = 1) -> Study:
     rng = random.Random(f"{seed}/{kind}/study/{number}")
     patient = number if number % 3 else rng.randrange(number + 1)
     who = random.Random(f"{seed}/{kind}/patient/{patient}")
-    surname, given = who.choice(_SURNAMES), who.sample(_SYLLABLES, 2)
+    surname, given = who.choice(SURNAMES), who.sample(SYLLABLES, 2)
     romanised = f"{surname[0]}^{given[0][0].capitalize()}{given[1][0]}"
     return Study(
         uid=uid(seed, kind, number),
@@ -211,7 +211,10 @@ class Corpus:
 
     def series(self, number: int, length: int = SERIES_LENGTH, kind: str = "ct") -> list[Instance]:
         """A CT series of 512 x 512 slices of 16 bits, about 530 KB each."""
-        study = study_of(kind, number, self.seed)
+        return self.slices_of(study_of(kind, number, self.seed), length)
+
+    def slices_of(self, study: Study, length: int) -> list[Instance]:
+        """The series of a study that came from elsewhere."""
         made = []
         for index in range(length):
             template, pixels = self._slices[index % len(self._slices)]
@@ -237,12 +240,12 @@ class Corpus:
     def index_studies(self, count: int) -> list[Study]:
         return [study_of("index", number, self.seed) for number in range(count)]
 
-    def tiny(self, studies: list[Study]) -> Iterator[Instance]:
-        """One object for each study, about 1 KB: all that a search sees of a study."""
+    def tiny(self, studies: Sequence[Study], **values: str) -> Iterator[Instance]:
+        """One object for each study, about 1 KB: all that a search sees of a study; `values` by keyword are theirs."""
         dataset = pydicom.dcmread(io.BytesIO(next(iter(ct_study(self.seed, 1, 64)))))
         template = Template(dataset, _TINY_HEADER)
         pixels = bytes(range(_TINY_SIZE * _TINY_SIZE * 2))
-        shape: dict[str, str | int] = {"Rows": _TINY_SIZE, "Columns": _TINY_SIZE, "InstanceNumber": 1}
+        shape: dict[str, str | int] = {"Rows": _TINY_SIZE, "Columns": _TINY_SIZE, "InstanceNumber": 1, **values}
         for number, study in enumerate(studies):
             # Hospitals send both; half of what is searched has names in each.
             yield template.make(study, shape, pixels, ("GB18030", "ISO_IR 192")[number % 2])

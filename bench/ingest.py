@@ -7,13 +7,14 @@ import os
 import subprocess
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import quote
 
 from bench.corpus import EXPLICIT_LITTLE_ENDIAN, Corpus, Instance, Study
 from bench.http_client import Http, related, request
 from bench.measure import Client, Seen
+from bench.reach import ANY, Reach
 from bench.targets import Target
 from huitong.cli.sending import SendingFailed, association
 
@@ -33,6 +34,7 @@ class Ingest:
     #: A program without which it cannot be measured.
     needs: str = ""
     unit: str = "per_s"
+    reach: Reach = ANY
 
     def instances(self, corpus: Corpus, first: int, count: int) -> list[Instance]:
         """At least `count`, in equal studies, one or more for each client, numbered from `first`: never sent before."""
@@ -144,15 +146,22 @@ SCENARIOS = [
     Ingest("cstore-dcmtk", "C-STORE by dcmtk storescu, 1 association", 1, by_storescu(1, _NODELAY), needs="storescu"),
     Ingest("cstore-nagle", "C-STORE by storescu as shipped, 1 association", 1, by_storescu(1, {}), needs="storescu"),
     Ingest("cstore-dcmtk", "C-STORE by dcmtk storescu, 4 associations", 4, by_storescu(4, _NODELAY), needs="storescu"),
-    Ingest("cstore", "C-STORE, 1 association", 1, by_association(1)),
-    Ingest("cstore", "C-STORE, 4 associations", 4, by_association(4)),
+    Ingest("cstore", "C-STORE, 1 association", 1, by_association(1), reach=Reach(4, cpu_ms=1.2)),
+    Ingest("cstore", "C-STORE, 4 associations", 4, by_association(4), reach=Reach(5, cpu_ms=1.2)),
     Ingest("stow-1", "STOW-RS, 1 instance a request, 1 client", 1, by_stow(1, 1)),
-    Ingest("stow-1", "STOW-RS, 1 instance a request, 8 clients", 8, by_stow(8, 1)),
+    Ingest("stow-1", "STOW-RS, 1 instance a request, 8 clients", 8, by_stow(8, 1), reach=Reach(4, cpu_ms=1.5)),
     Ingest("stow-10", "STOW-RS, 10 instances a request, 1 client", 1, by_stow(1, 10)),
-    Ingest("stow-10", "STOW-RS, 10 instances a request, 8 clients", 8, by_stow(8, 10)),
-    Ingest("cstore-small", "C-STORE of small objects, 4 associations", 4, by_association(4), small=True),
-    Ingest("stow-small", "STOW-RS of small objects, 8 clients", 8, by_stow(8, 1), small=True),
+    Ingest("stow-10", "STOW-RS, 10 instances a request, 8 clients", 8, by_stow(8, 10), reach=Reach(4, cpu_ms=1.5)),
+    Ingest("cstore-small", "C-STORE of small objects, 4 associations", 4, by_association(4), True, reach=Reach(3)),
+    Ingest("stow-small", "STOW-RS of small objects, 8 clients", 8, by_stow(8, 1), True, reach=Reach(3)),
 ]  # fmt: skip
+
+#: The same where archives stand on servers of their own.
+SCALED = [
+    replace(one, name=f"scaled-{one.name}", title=f"{one.title}, on servers", reach=Reach(4))
+    for one in SCENARIOS
+    if (one.name, one.clients) in {("cstore", 1), ("cstore", 4), ("stow-1", 8), ("stow-10", 8)}
+]
 
 
 def check(target: Target, instances: Sequence[Instance]) -> tuple[int, int, list[str]]:

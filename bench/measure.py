@@ -7,7 +7,7 @@ import resource
 import statistics
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Barrier
@@ -124,12 +124,14 @@ def _spent_s() -> float:
     return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
 
 
-def measure(scenario: str, target: str, pid: int, clients: int, client: Client, round_number: int = 0) -> Row:
-    """Run `clients` clients against the server of process `pid`."""
-    procs.reset_peak(pid)
-    before, busy_before_s, outer = procs.usage(pid), procs.machine_cpu_s(), time.perf_counter()
+def measure(
+    scenario: str, target: str, pids: Sequence[int], clients: int, client: Client, round_number: int = 0
+) -> Row:
+    """Run `clients` clients against a server: of process `pids[0]`, the others being servers that it stands on."""
+    procs.reset_peak(pids[0])
+    before, busy_before_s, outer = procs.usage(*pids), procs.machine_cpu_s(), time.perf_counter()
     seen = run_clients(clients, client)
-    after, busy_s, outer = procs.usage(pid), procs.machine_cpu_s() - busy_before_s, time.perf_counter() - outer
+    after, busy_s, outer = procs.usage(*pids), procs.machine_cpu_s() - busy_before_s, time.perf_counter() - outer
     took_ms = sorted(1000 * each for one in seen for each in one.took_s)
     began = min((one.began for one in seen if one.began), default=0.0)
     wall_s = max(max(one.ended for one in seen) - began, 1e-9)

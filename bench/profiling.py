@@ -62,7 +62,7 @@ def _sample_sending(
     per_s = 2000 if scenario.small else 600
     instances = scenario.instances(corpus, 0, int(options.seconds * per_s))
     with _Sampler(target) as sampler:
-        row = measure(scenario.name, target.name, target.pid, scenario.clients, scenario.sender(target, instances))
+        row = measure(scenario.name, target.name, target.pids, scenario.clients, scenario.sender(target, instances))
     return sampler.stacks, [row]
 
 
@@ -84,7 +84,7 @@ def _sample_asking(
         cases = scenario.cases(studies)
     client = ask_for(target, cases, judge(target, cases), options.seconds)
     with _Sampler(target) as sampler:
-        row = measure(scenario.name, target.name, target.pid, scenario.clients, client)
+        row = measure(scenario.name, target.name, target.pids, scenario.clients, client)
     return sampler.stacks, [row]
 
 

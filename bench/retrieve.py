@@ -14,6 +14,7 @@ from PIL import Image
 from bench.asking import Case
 from bench.corpus import Instance
 from bench.http_client import Answer, parts_of
+from bench.reach import ANY, Reach
 
 _CASES = 128
 
@@ -26,7 +27,7 @@ class Retrieve:
     cases: Callable[[Sequence[Sequence[Instance]]], list[Case]]
     #: How its speed is told: items or bytes a second, or the median in ms.
     unit: str = "per_s"
-    whole_series: bool = False
+    reach: Reach = ANY
 
 
 def _instances(series: Sequence[Sequence[Instance]]) -> list[Instance]:
@@ -121,16 +122,20 @@ def rendered_cases(series: Sequence[Sequence[Instance]]) -> list[Case]:
     ]
 
 
+_RENDERED = Reach(2)
+_SERIES = Reach(1.2)
+_METADATA = Reach(50)
+
 SCENARIOS = [
     Retrieve("instance", "WADO-RS instance, 1 client", 1, instance_cases),
-    Retrieve("instance", "WADO-RS instance, 8 clients", 8, instance_cases),
+    Retrieve("instance", "WADO-RS instance, 8 clients", 8, instance_cases, reach=Reach(3, of_limit=0.5)),
     Retrieve("frame", "WADO-RS frame, 1 client", 1, frame_cases),
-    Retrieve("frame", "WADO-RS frame, 8 clients", 8, frame_cases),
-    Retrieve("series", "WADO-RS series of 100, 1 client", 1, series_cases, "bytes_per_s", whole_series=True),
-    Retrieve("series", "WADO-RS series of 100, 8 clients", 8, series_cases, "bytes_per_s", whole_series=True),
-    Retrieve("metadata", "metadata of a series of 100, 1 client", 1, metadata_cases, "p50_ms"),
-    Retrieve("metadata", "metadata of a series of 100, 8 clients", 8, metadata_cases),
+    Retrieve("frame", "WADO-RS frame, 8 clients", 8, frame_cases, reach=Reach(6)),
+    Retrieve("series", "WADO-RS series of 100, 1 client", 1, series_cases, "bytes_per_s", _SERIES),
+    Retrieve("series", "WADO-RS series of 100, 8 clients", 8, series_cases, "bytes_per_s", _SERIES),
+    Retrieve("metadata", "metadata of a series of 100, 1 client", 1, metadata_cases, "p50_ms", reach=_METADATA),
+    Retrieve("metadata", "metadata of a series of 100, 8 clients", 8, metadata_cases, reach=_METADATA),
     Retrieve("metadata-gzip", "the same, compressed as browsers ask, 1 client", 1, gzip_metadata_cases, "p50_ms"),
-    Retrieve("rendered", "rendered slice (JPEG), 1 client", 1, rendered_cases),
-    Retrieve("rendered", "rendered slice (JPEG), 8 clients", 8, rendered_cases),
+    Retrieve("rendered", "rendered slice (JPEG), 1 client", 1, rendered_cases, reach=_RENDERED),
+    Retrieve("rendered", "rendered slice (JPEG), 8 clients", 8, rendered_cases, reach=_RENDERED),
 ]

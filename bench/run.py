@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import TypeVar
 
 from bench import ingest, procs, retrieve, search
 from bench.asking import Case, Judged, ask_for, judge
@@ -20,6 +21,10 @@ from bench.http_client import Answer
 from bench.measure import Row, measure
 from bench.scenarios import GROUPS
 from bench.targets import SETTLE_S, TARGETS, Nginx, Target, dcmtk_version, running
+
+S = TypeVar("S", ingest.Ingest, retrieve.Retrieve, search.Search)
+#: What is asked; its cases are made once.
+A = TypeVar("A", retrieve.Retrieve, search.Search)
 
 #: Numbers of the studies of different groups lie apart.
 _RETRIEVE_FIRST = 1_000_000
@@ -72,12 +77,22 @@ class Results:
 
 
 class Run:
-    """One run of the plan; `say` gets a line about everything that is done."""
+    """One run of the plan; `say` gets a line about everything that is done, `file` all results after each of them."""
 
-    def __init__(self, options: Options, say: Callable[[str], None]) -> None:
-        self.options, self.say = options, say
+    def __init__(self, options: Options, say: Callable[[str], None], file: Path) -> None:
+        self.options, self.say, self.file = options, say, file
         self.corpus = Corpus(options.base_slices)
         self.results = Results()
+
+    def go_on(self) -> None:
+        """Take what an unfinished run of the same versions with the same options measured; only the rest is run."""
+        found = Results.read(self.file) if self.file.exists() else Results()
+        mine = self._about(self._kinds())
+        if any(found.about.get(part) != json.loads(json.dumps(mine[part])) for part in ("options", "versions")):
+            self.say(f"{self.file} has no results of these versions with these options: all is measured")
+            return
+        self.results = found
+        self.say(f"{len(found.rows)} rows are there already")
 
     def run(self) -> None:
         """Fills `results`."""
@@ -85,7 +100,8 @@ class Run:
         self.results.about |= self._about(kinds)
         if procs.filesystem(self.options.folder) == "tmpfs":
             self.say("the folder is on tmpfs, where nothing is durable: figures of sending will be far too good")
-        self._ingest(self._chosen(kinds, "ingest"))
+        self._ingest("ingest", self._chosen(kinds, "ingest"))
+        self._ingest("scaled", self._chosen(kinds, "scaled"))
         self._retrieve(self._chosen(kinds, "retrieve"))
         self._search(self._chosen(kinds, "search"))
 
@@ -110,6 +126,20 @@ class Run:
             "options": options,
         }
 
+    def rest(self, scenarios: Sequence[S], targets: Sequence[Target]) -> dict[int, list[S]]:
+        """By round, the scenarios that some target is still to be measured in; half a round counts for nothing."""
+        there = {(row.scenario, row.clients, row.round, row.target) for row in self.results.rows}
+        names = {target.name for target in targets}
+        rest: dict[int, list[S]] = {}
+        for number in range(self.options.rounds):
+            for one in scenarios:
+                if not all((one.name, one.clients, number, name) in there for name in names):
+                    rest.setdefault(number, []).append(one)
+        left = {(one.name, one.clients, number) for number, each in rest.items() for one in each}
+        rows = self.results.rows
+        rows[:] = [row for row in rows if (row.scenario, row.clients, row.round) not in left]
+        return rest
+
     def _chosen(self, kinds: Sequence[type[Target]], group: str) -> list[Target]:
         """Targets for a group of scenarios, each with a new folder; empty when nothing of the group is wanted."""
         if not any(self.options.wants(group, one.name) for one in GROUPS[group]):
@@ -121,6 +151,7 @@ class Run:
 
     def _add(self, row: Row) -> None:
         self.results.rows.append(row)
+        self.file.write_text(self.results.as_json(), "utf-8")
         wrong = f"  {row.faults} faults, {row.right} of {row.checked} right: {row.notes[:1]}"
         self.say(
             f"{row.scenario:22} x{row.clients}  {row.target:8} round {row.round + 1}  {row.per_s:9.1f}/s"
@@ -131,9 +162,14 @@ class Run:
 
     # -- sending
 
-    def _ingest(self, targets: list[Target]) -> None:
-        wanted = [one for one in ingest.SCENARIOS if targets and self.options.wants("ingest", one.name)]
-        if not wanted:
+    def _ingest(self, group: str, targets: list[Target]) -> None:
+        sendings = ingest.SCALED if group == "scaled" else ingest.SCENARIOS
+        wanted = [one for one in sendings if targets and self.options.wants(group, one.name)]
+        for one in [one for one in wanted if one.needs and not shutil.which(one.needs)]:
+            self.say(f"without {one.title}: {one.needs} is not installed")
+            wanted.remove(one)
+        rest = self.rest(wanted, targets)
+        if not rest:
             return
         self._clear(targets)
         first = 0
@@ -141,10 +177,7 @@ class Run:
             for target in targets:
                 warm_up(target, self.corpus)
             for round_number in range(self.options.rounds):
-                for scenario in wanted:
-                    if scenario.needs and not shutil.which(scenario.needs):
-                        self.say(f"without {scenario.title}: {scenario.needs} is not installed")
-                        continue
+                for scenario in rest.get(round_number, ()):
                     count = self.options.instances * (4 if scenario.small else 1)
                     instances = scenario.instances(self.corpus, first, count)
                     first += len({one.study for one in instances})
@@ -156,7 +189,8 @@ class Run:
 
     def _retrieve(self, targets: list[Target]) -> None:
         wanted = [one for one in retrieve.SCENARIOS if targets and self.options.wants("retrieve", one.name)]
-        if not wanted:
+        rest = self.rest(wanted, targets)
+        if not rest:
             return
         self._clear(targets)
         numbers = range(_RETRIEVE_FIRST, _RETRIEVE_FIRST + self.options.series)
@@ -167,29 +201,36 @@ class Run:
                 if target.aet:
                     self.say(f"{target.name}: {len(everything)} instances to retrieve from")
                     load(target, everything)
-            judged: dict[tuple[str, str], Judged] = {}
-            for round_number in range(self.options.rounds):
-                for scenario in wanted:
-                    cases = scenario.cases(series)
-                    for target in self._turns(targets, round_number):
-                        key = (scenario.name, target.name)
-                        if key not in judged:
-                            judged[key] = self._judge(target, targets, cases)
-                        row = self._timed(target, scenario, cases, judged[key], round_number)
-                        self._add(row)
+            self._ask(targets, {scenario: scenario.cases(series) for scenario in wanted}, rest)
         self._clear(targets)
+
+    def _ask(
+        self,
+        targets: Sequence[Target],
+        cases: Mapping[A, Sequence[Case]],
+        rest: Mapping[int, Sequence[A]],
+    ) -> None:
+        judged: dict[tuple[A, str], Judged] = {}
+        for round_number, scenarios in rest.items():
+            for scenario in scenarios:
+                for target in targets:  # in their order: the files of nginx are the first target's answers
+                    if (scenario, target.name) not in judged:
+                        judged[scenario, target.name] = self._judge(target, targets, cases[scenario])
+                for target in self._turns(targets, round_number):
+                    said = judged[scenario, target.name]
+                    self._add(self._timed(target, scenario, cases[scenario], said, round_number))
 
     def _judge(self, target: Target, targets: Sequence[Target], cases: Sequence[Case]) -> Judged:
         """The first target's answers become the files of nginx, which is therefore judged after it."""
         if isinstance(target, Nginx):
-            files = [(case, target.file_for(target.dicomweb + case.path)) for case in cases]
-            return judge(target, [replace(case, judge=_same_as(file)) for case, file in files])
+            return judge(target, [replace(case, judge=_same_as(_file_of(target, case))) for case in cases])
         limit = next((one for one in targets if isinstance(one, Nginx)), None)
         if limit is None or target is not targets[0]:
             return judge(target, cases)
 
         def copy(case: Case, answer: Answer) -> None:
-            file = limit.file_for(target.dicomweb + case.path)
+            packed = answer.headers.get("content-encoding") == "gzip"
+            file = limit.file_for(target.dicomweb + case.path, packed)
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(answer.body)
 
@@ -205,7 +246,7 @@ class Run:
     ) -> Row:
         client = ask_for(target, cases, judged, self.options.seconds)
         target.wait_until_quiet(0.1)
-        row = measure(scenario.name, target.name, target.pid, scenario.clients, client, round_number)
+        row = measure(scenario.name, target.name, target.pids, scenario.clients, client, round_number)
         row.checked, row.right = len(cases), judged.right
         row.notes += judged.wrong[:3]
         return row
@@ -214,7 +255,8 @@ class Run:
 
     def _search(self, targets: list[Target]) -> None:
         wanted = [one for one in search.SCENARIOS if targets and self.options.wants("search", one.name)]
-        if not wanted:
+        rest = self.rest(wanted, targets)
+        if not rest:
             return
         studies = self.corpus.index_studies(self.options.studies)
         for target in targets:
@@ -223,15 +265,7 @@ class Run:
         with running(targets):
             for target in targets:
                 target.prepare_search()
-            judged: dict[tuple[str, str], Judged] = {}
-            for round_number in range(self.options.rounds):
-                for scenario in wanted:
-                    cases = scenario.cases(studies)
-                    for target in self._turns(targets, round_number):
-                        key = (scenario.name, target.name)
-                        if key not in judged:
-                            judged[key] = judge(target, cases)
-                        self._add(self._timed(target, scenario, cases, judged[key], round_number))
+            self._ask(targets, {scenario: scenario.cases(studies) for scenario in wanted}, rest)
         if not self.options.keep:
             self._clear(targets)
 
@@ -268,7 +302,13 @@ class Run:
 
     def _clear(self, targets: Sequence[Target]) -> None:
         for target in targets:
-            shutil.rmtree(target.folder, ignore_errors=True)
+            target.remove()
+
+
+def _file_of(nginx: Nginx, case: Case) -> Path:
+    path = nginx.dicomweb + case.path
+    packed = nginx.file_for(path, packed=True)
+    return packed if "Accept-Encoding" in case.headers and packed.exists() else nginx.file_for(path)
 
 
 def _same_as(file: Path) -> Callable[[Answer], str]:
@@ -279,7 +319,7 @@ def send(target: Target, scenario: ingest.Ingest, instances: Sequence[Instance],
     """Measure one sending, what it leaves for later, and whether all is there."""
     target.wait_until_quiet(0.1)
     client = scenario.sender(target, instances)
-    row = measure(scenario.name, target.name, target.pid, scenario.clients, client, round_number)
+    row = measure(scenario.name, target.name, target.pids, scenario.clients, client, round_number)
     later_s = target.wait_until_quiet(SETTLE_S * 1.5)
     row.later_cpu_ms_per_item = later_s * 1000 / max(row.items, 1)
     row.checked, row.right, wrong = ingest.check(target, instances)
@@ -291,12 +331,12 @@ def warm_up(target: Target, corpus: Corpus) -> None:
     """Use both doors once, so that nothing is loaded for the first time while measured."""
     for number, sender in enumerate((ingest.by_association(1), ingest.by_stow(1, 1))):
         instances = corpus.series(_WARM_UP_FIRST + number, 20)
-        measure("warm-up", target.name, target.pid, 1, sender(target, instances))
+        measure("warm-up", target.name, target.pids, 1, sender(target, instances))
 
 
 def load(target: Target, instances: Sequence[Instance]) -> Row:
     """Send over four associations and wait until the target has done all that follows."""
     client = ingest.by_association(_INDEX_SENDERS)(target, instances)
-    row = measure("load", target.name, target.pid, _INDEX_SENDERS, client)
+    row = measure("load", target.name, target.pids, _INDEX_SENDERS, client)
     row.later_cpu_ms_per_item = target.wait_until_quiet(SETTLE_S * 1.5, 1800) * 1000 / max(row.items, 1)
     return row

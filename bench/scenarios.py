@@ -11,6 +11,7 @@ Scenario: TypeAlias = ingest.Ingest | retrieve.Retrieve | search.Search
 
 GROUPS: dict[str, Sequence[Scenario]] = {
     "ingest": ingest.SCENARIOS,
+    "scaled": ingest.SCALED,
     "retrieve": retrieve.SCENARIOS,
     "search": search.SCENARIOS,
 }

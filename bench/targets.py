@@ -19,11 +19,17 @@ from pathlib import Path
 import huitong
 from bench import procs
 from huitong.base.setting_kinds import Address
+from huitong.cli import servers
 
 #: Until a study counts as complete (Huitong `settle_s`, Orthanc `StableAge`); as shipped both wait for 60 s, and the
 #: work for one scenario would fall into the next.
 SETTLE_S = 2
 _START_TIMEOUT_S = 60
+#: As on a machine of some gigabytes with a disk that seeks for nothing; durable, as it is by default.
+_POSTGRES = {
+    "shared_buffers": "1GB", "effective_cache_size": "8GB", "maintenance_work_mem": "256MB", "max_wal_size": "4GB",
+    "random_page_cost": "1.1",
+}  # fmt: skip
 _STOP_TIMEOUT_S = 60
 #: A server that uses less than this for a while has nothing left to do.
 _QUIET_CPUS = 0.03
@@ -69,6 +75,23 @@ class Target:
         assert self._process is not None, "not started"
         return self._process.pid
 
+    @property
+    def pids(self) -> list[int]:
+        """The server's own process first, then those of the servers that it stands on."""
+        return [self.pid, *self._helpers()]
+
+    def _helpers(self) -> list[int]:
+        return []
+
+    @contextlib.contextmanager
+    def standing(self) -> Iterator[None]:
+        """The servers that it stands on are there, without itself."""
+        yield
+
+    def remove(self) -> None:
+        """All that it kept."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
     def start(self) -> None:
         """Return when it answers on HTTP and, if it has one, on its DICOM port. Raises RuntimeError if it does not."""
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -107,15 +130,15 @@ class Target:
 
     def wait_until_quiet(self, at_least_s: float = 0.3, at_most_s: float = 60) -> float:
         """Wait for `at_least_s` and then until nothing is done any more; returns the CPU seconds used meanwhile."""
-        first = procs.usage(self.pid).cpu_s
+        first = procs.usage(*self.pids).cpu_s
         time.sleep(at_least_s)
         end = time.monotonic() + at_most_s
         while time.monotonic() < end:
-            before = procs.usage(self.pid).cpu_s
+            before = procs.usage(*self.pids).cpu_s
             time.sleep(0.5)
-            if procs.usage(self.pid).cpu_s - before < _QUIET_CPUS * 0.5:
+            if procs.usage(*self.pids).cpu_s - before < _QUIET_CPUS * 0.5:
                 break
-        return procs.usage(self.pid).cpu_s - first
+        return procs.usage(*self.pids).cpu_s - first
 
     def prepare_search(self) -> None:
         """What its operator would do once after a large import."""
@@ -142,7 +165,12 @@ class Huitong(Target):
         return [
             sys.executable, "-m", "huitong.cli", "serve", "--demo", "--data", str(self.folder / "data"),
             "--http", str(self.http), "--dimse", str(self.dimse), "--settle-s", str(SETTLE_S), "--log-format", "json",
+            *self._flags(),
         ]  # fmt: skip
+
+    def _flags(self) -> list[str]:
+        """Further settings."""
+        return []
 
 
 class Orthanc(Target):
@@ -168,14 +196,22 @@ class Orthanc(Target):
         data.mkdir(exist_ok=True)
         configuration = {
             "Name": "bench", "StorageDirectory": str(data), "IndexDirectory": str(data), "StorageCompression": False,
-            "SyncStorageArea": True, "Plugins": [str(self._PLUGIN)],
+            "SyncStorageArea": True, "Plugins": [str(plugin) for plugin in self._plugins()],
             "DicomWeb": {"Enable": True, "Root": "/dicom-web/"},
             "HttpPort": self.http.port, "RemoteAccessAllowed": False, "AuthenticationEnabled": False,
             "DicomAet": self.aet, "DicomPort": self.dimse.port, "DicomAlwaysAllowStore": True, "StableAge": SETTLE_S,
+            **self._more(),
         }  # fmt: skip
         path = self.folder / "orthanc.json"
         path.write_text(json.dumps(configuration, indent=1))
         return ["Orthanc", str(path)]
+
+    def _plugins(self) -> list[Path]:
+        return [self._PLUGIN]
+
+    def _more(self) -> dict[str, object]:
+        """Further configuration."""
+        return {}
 
     def prepare_search(self) -> None:
         # Without statistics SQLite scans where it could seek: patient number 137 ms instead of 3 at 50,000 studies.
@@ -200,9 +236,9 @@ class Nginx(Target):
     def version(cls) -> str:
         return _first_line("nginx", "-v").replace("nginx version: ", "")
 
-    def file_for(self, path: str) -> Path:
-        """What is to be answered at `path`."""
-        return self.folder / "answers" / path.lstrip("/") / "answer"
+    def file_for(self, path: str, packed: bool = False) -> Path:
+        """What is to be answered at `path`; `packed` to those who take gzip."""
+        return self.folder / "answers" / path.lstrip("/") / ("answer.gz" if packed else "answer")
 
     def _command(self) -> list[str]:
         run = self.folder / "run"
@@ -214,18 +250,119 @@ class Nginx(Target):
 daemon off; {user} worker_processes 2; pid {run}/pid; error_log {run}/error.log;
 events {{ worker_connections 256; }}
 http {{
-  access_log off; sendfile on; tcp_nopush on; tcp_nodelay on; keepalive_requests 1000000;
+  access_log off; sendfile on; gzip_static on; tcp_nopush on; tcp_nodelay on; keepalive_requests 1000000;
   client_body_temp_path {run}/body; {temporary}
-  server {{ listen {self.http}; root {self.folder}/answers; location / {{ try_files $uri/answer =404; }} }}
+  {self._upstreams()}
+  server {{ listen {self.http}; {self._locations()} }}
 }}
 """
         path = self.folder / "nginx.conf"
         path.write_text(configuration)
         return ["nginx", "-c", str(path), "-e", f"{run}/error.log"]
 
+    def _upstreams(self) -> str:
+        return ""
+
+    def _locations(self) -> str:
+        return f"root {self.folder}/answers; location / {{ try_files $uri/answer =404; }}"
+
+
+class OnServers(Target):
+    """An archive that stands on servers of its own, which are started before it; their CPU time is its."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.postgres = servers.LocalPostgres(folder / "postgresql", _POSTGRES)
+
+    def _servers(self) -> list[servers.LocalPostgres | servers.LocalS3]:
+        return [self.postgres]
+
+    def _helpers(self) -> list[int]:
+        return [server.pid for server in self._servers()]
+
+    @contextlib.contextmanager
+    def standing(self) -> Iterator[None]:
+        try:
+            for server in self._servers():
+                server.start()
+            yield
+        finally:
+            self._stop_servers()
+
+    def start(self) -> None:
+        for server in self._servers():
+            server.start()
+        super().start()
+
+    def stop(self) -> None:
+        super().stop()
+        self._stop_servers()
+
+    def _stop_servers(self) -> None:
+        for server in self._servers()[::-1]:
+            server.stop()
+
+
+class HuitongOnPostgres(OnServers, Huitong):
+    """Index in PostgreSQL, images in files."""
+
+    name, title = "huitong-postgresql", "Huitong on PostgreSQL"
+    groups = frozenset[str]()
+
+    @classmethod
+    def missing(cls) -> str:
+        return servers.missing()
+
+    def _flags(self) -> list[str]:
+        return ["--database", self.postgres.url()]
+
+
+class HuitongScaled(HuitongOnPostgres):
+    """Index in PostgreSQL, images in SeaweedFS by its S3 door."""
+
+    name, title = "huitong-scaled", "Huitong on PostgreSQL and S3"
+    groups = frozenset(["scaled"])
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self._s3 = servers.LocalS3(folder / "s3")
+        self.environment = {"HUITONG_S3_SECRET": self._s3.secret}
+
+    def _servers(self) -> list[servers.LocalPostgres | servers.LocalS3]:
+        return [self.postgres, self._s3]
+
+    def _flags(self) -> list[str]:
+        return [*super()._flags(), "--blobs", self._s3.url("bench"), "--s3-key-id", self._s3.key_id]
+
+
+class OrthancOnPostgres(OnServers, Orthanc):
+    """Index in PostgreSQL, images in files: with the images in PostgreSQL, too, it is slower."""
+
+    name, title = "orthanc-postgresql", "Orthanc on PostgreSQL"
+    groups = frozenset(["scaled"])
+    _INDEX = Path("/usr/share/orthanc/plugins/libOrthancPostgreSQLIndex.so")
+
+    @classmethod
+    def missing(cls) -> str:
+        absent = (
+            "" if cls._INDEX.exists() else "its PostgreSQL plugin is not installed: apt-get install orthanc-postgresql"
+        )
+        return super().missing() or absent or servers.missing()
+
+    def _plugins(self) -> list[Path]:
+        return [*super()._plugins(), self._INDEX]
+
+    def _more(self) -> dict[str, object]:
+        return {"PostgreSQL": {"EnableIndex": True, "EnableStorage": False, "ConnectionUri": self.postgres.url()}}
+
+    def prepare_search(self) -> None:
+        """PostgreSQL analyses by itself."""
+
 
 #: In the order of tables: ratios are of the first over the second.
-TARGETS: dict[str, type[Target]] = {kind.name: kind for kind in (Huitong, Orthanc, Nginx)}
+TARGETS: dict[str, type[Target]] = {
+    kind.name: kind for kind in (Huitong, Orthanc, Nginx, HuitongScaled, OrthancOnPostgres)
+}
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ import pytest
 
 from huitong.base import metrics
 from huitong.base.errors import ANSWERS, HuitongError
-from huitong.base.settings import ROWS, Settings, load
+from huitong.base.settings import PREFIX, ROWS, Settings, load
 from huitong.cli import main as cli
 from huitong.imaging.doors.dicomweb import RESOURCES
 
@@ -142,3 +142,14 @@ def test_every_page_is_reached_from_the_index() -> None:
 def test_a_lock_names_digests_and_no_hosts(name: str) -> None:
     assert "://" not in _text(name)
     assert re.search(r"sha256:[0-9a-f]{64}|sha512-", _text(name))
+
+
+@pytest.mark.parametrize("name", ["deploy/compose.yaml", "deploy/kubernetes.yaml", "deploy/Containerfile"])
+def test_a_deployment_sets_what_is_a_setting_to_what_it_takes(name: str) -> None:
+    lines = "\n".join(line for line in _text(name).splitlines() if not line.lstrip().startswith("#"))
+    lines = re.sub(r"\$\{[^}]*\}", "x", lines)
+    pairs = re.findall(r'\b(HUITONG_[A-Z0-9_]+)(?:: |=)(?:"([^"]*)"|([^\s,}]+(?: [A-Z][a-zA-Z]+B)?))', lines)
+    said = {each: quoted or bare for each, quoted, bare in pairs}
+    assert said
+    loaded = load({}, said)
+    assert {f"{PREFIX}{row}".upper() for row, source in loaded.sources.items() if source == "environment"} == set(said)

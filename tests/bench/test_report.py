@@ -11,8 +11,9 @@ from bench.measure import Row
 from bench.profiling import place_of, read_stacks
 from bench.profiling import render as render_profile
 from bench.report import BEGIN, END, place, render
-from bench.run import Options, Results
+from bench.run import Options, Results, Run
 from bench.scenarios import GROUPS, NAMES
+from bench.targets import Huitong, Orthanc
 from click.testing import CliRunner
 
 ROW = Row("cstore", "huitong", 4, 0, 100, 0.5, 800.0, 4e8, 4.0, 9.0, 1.5, 0.5, 0.2, 0.01, 120.0, 0, [], 4, 4)
@@ -37,8 +38,8 @@ def _results(*rows: Row) -> Results:
 
 def test_a_row_has_speeds_ratios_cpu_and_memory() -> None:
     text = render(_results(ROW, SLOWER))
-    line = "| C-STORE, 4 associations | 800/s | 200/s | **4.00** | 1.50 + 0.50 / 5.75 + 0.25 | **3.00** | 120 / 90 |"
-    assert line in text.splitlines()
+    speeds = "| C-STORE, 4 associations | 800/s | 200/s | **4.00** | 1.50 + 0.50 / 5.75 + 0.25 | **3.00** | 120 / 90 |"
+    assert f"{speeds} ≥ 5 × ✗, ≤ 1.2 CPU ms ✗ |" in text.splitlines()
     assert "### Searching" not in text
     for said in ("2026-03-17", "2 cores (X)", "Orthanc 1.10.1", "python -m bench --rounds 1"):
         assert said in text
@@ -51,6 +52,41 @@ def test_a_wrong_answer_is_said_and_has_no_ratio() -> None:
     assert "**" not in row
     assert "* Orthanc, GET /x: 0 studies" in text
     assert "### Searching, 50,000 studies" in text
+
+
+def test_a_bound_is_judged_by_what_was_answered_rightly() -> None:
+    text = render(_results(PAGE, WRONG))
+    assert next(line for line in text.splitlines() if "nine tenths" in line).endswith("| ≥ 300 × ? |")
+    text = render(_results(PAGE, replace(WRONG, right=5, p50_ms=700.0)))
+    assert next(line for line in text.splitlines() if "nine tenths" in line).endswith("| ≥ 300 × ✓ |")
+
+
+def test_retrieval_is_told_as_a_share_of_nginx() -> None:
+    ours = replace(ROW, scenario="instance", clients=8)
+    results = _results(ours, replace(ours, target="orthanc", per_s=200.0), replace(ours, target="nginx", per_s=1000.0))
+    results.about["titles"] = {"huitong": "Huitong", "orthanc": "Orthanc", "nginx": "nginx (the limit)"}
+    line = next(line for line in render(results).splitlines() if "WADO-RS instance" in line)
+    assert "| **4.00** | 80% |" in line
+    assert line.endswith("| ≥ 3 × ✓, ≥ 50% of nginx ✓ |")
+
+
+def test_the_most_memory_is_said_with_where_it_was_had() -> None:
+    text = render(_results(ROW, replace(PAGE, peak_rss_mb=310.0), SLOWER))
+    assert "Huitong 310 MB (page of 25 at half to nine tenths of the archive), Orthanc 90 MB" in text
+    assert "≤ 300 MB ✗" in text
+
+
+def test_only_what_is_not_there_yet_is_run_again(tmp_path: Path) -> None:
+    targets = [Huitong(tmp_path), Orthanc(tmp_path)]
+    run = Run(Options(tmp_path, rounds=2), print, tmp_path / "results.json")
+    whole = [one for one in GROUPS["ingest"] if one.name == "cstore"]
+    run.results.rows = [ROW, SLOWER, replace(ROW, clients=1), replace(ROW, round=1)]
+    rest = run.rest(whole, targets)
+    assert [[(one.name, one.clients) for one in rest[number]] for number in (0, 1)] == [
+        [("cstore", 1)],
+        [("cstore", 1), ("cstore", 4)],
+    ]
+    assert run.results.rows == [ROW, SLOWER]
 
 
 def test_unsteady_rounds_are_marked() -> None:

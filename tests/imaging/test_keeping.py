@@ -228,6 +228,23 @@ def test_modalities_that_another_process_wrote_stay(tmp_path: Path) -> None:
         assert a.rows()[0].modalities == ("CT", "MR", "SR")
 
 
+@pytest.mark.parametrize("lost", [False, True])
+def test_what_another_process_put_into_a_series_begun_here_is_known_here(tmp_path: Path, lost: bool) -> None:
+    ds = dataset()
+    with archive_in(tmp_path) as a, archive_in(tmp_path) as b:
+        a.keep_now(part10(ds))
+        packs = set(tmp_path.glob("packs/*/*.pack"))
+        ds.SOPInstanceUID = generate_uid()
+        b.keep_now(part10(ds))
+        (of_b,) = set(tmp_path.glob("packs/*/*.pack")) - packs
+        if lost:
+            of_b.unlink()
+        assert outcomes(a.keep_now(part10(ds))) == [Outcome.KEPT if lost else Outcome.ALREADY]
+        ds.PixelData = bytes(32)
+        assert outcomes(a.keep_now(part10(ds))) == [Outcome.VARIANT]
+        assert (a.rows()[0].instance_count, a.rows()[0].flags) == (2, ("variant",))
+
+
 # --- what was lost ---
 
 

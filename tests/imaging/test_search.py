@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, event, text
+from sqlalchemy import Connection, text
 from tests.archives import TestArchive, archive_in
 from tests.objects import part10
 
 from huitong.base.errors import BadRequest
 from huitong.imaging import actions, search
+from huitong.store.database import Session
+from huitong.store.sqlite import SqliteSession
 from huitong.wire.qido import parse_qido
 from huitong.wire.query import Condition, Level, Match
 
@@ -318,23 +320,24 @@ def _copy(tx: Connection, table: str, changed: dict[str, str], source: str, befo
 
 
 @pytest.fixture
-def statements(large: TestArchive) -> Callable[[], list[tuple[str, str]]]:
-    """What SQLite says of how it ran each statement on `study`: statement and plan."""
-    ran: list[tuple[str, Any]] = []
+def statements(large: TestArchive, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[tuple[str, str]]]:
+    """What SQLite says of how it runs each statement on `study`: statement and plan."""
+    ran: list[tuple[str, Mapping[str, Any]]] = []
 
-    def note(_c: object, _cursor: object, statement: str, parameters: Any, *_: object) -> None:
-        ran.append((statement, parameters))
+    def note(session: Session, sql: str, parameters: Mapping[str, Any]) -> list[Any]:
+        ran.append((sql, parameters))
+        return rows(session, sql, parameters)
 
     def plans() -> list[tuple[str, str]]:
-        event.remove(large.store.database._engine, "before_cursor_execute", note)
-        with large.store.database.read() as tx:
+        with large.store.database.reading() as session:
             return [
-                (sql, "; ".join(r[3] for r in tx.exec_driver_sql("EXPLAIN QUERY PLAN " + sql, parameters)))
+                (sql, "; ".join(r[3] for r in rows(session, "EXPLAIN QUERY PLAN " + sql, parameters)))
                 for sql, parameters in ran
                 if "FROM study" in sql
             ]
 
-    event.listen(large.store.database._engine, "before_cursor_execute", note)
+    rows = SqliteSession.rows
+    monkeypatch.setattr(SqliteSession, "rows", note)
     return plans
 
 
@@ -373,7 +376,8 @@ def test_common_queries_read_an_index_in_its_order_and_whole_rows_for_the_page_a
     for sql, plan in plans:
         assert "TEMP B-TREE" not in plan, (sql, plan)
         assert "USING" in plan, (sql, plan)
-        if "attributes" not in sql and "patient_id" not in sql.partition("FROM")[0]:
+        # Of a page the keys come from the index alone, and only then the rows.
+        if "of_page" in sql or ("attributes" not in sql and "patient_id" not in sql.partition("FROM")[0]):
             assert "SCAN study USING COVERING" in plan or "COVERING INDEX" in plan, (sql, plan)
 
 
@@ -409,6 +413,15 @@ def test_counting_ends_at_its_limit_and_says_at_least(tmp_path: Path) -> None:
     with archive_in(tmp_path, count_limit=2) as archive:
         archive.keep_now(*(part10(PatientID=f"P{n}") for n in range(4)))
         for conditions in ((), (Condition("00100040", Match.EQUAL, ("M",)),)):
-            found = archive.find(Level.STUDY, *conditions)
+            found = archive.find(Level.STUDY, *conditions, limit=3)
             assert (found.total, found.at_least) == (None, 3)
-            assert archive.find(Level.STUDY, *conditions, count_exactly=True).total == 4
+            assert archive.find(Level.STUDY, *conditions, limit=3, count_exactly=True).total == 4
+
+
+def test_the_last_page_knows_how_many_there_are(tmp_path: Path) -> None:
+    with archive_in(tmp_path, count_limit=2) as archive:
+        archive.keep_now(*(part10(PatientID=f"P{n}") for n in range(4)))
+        for conditions in ((), (Condition("00100040", Match.EQUAL, ("M",)),)):
+            assert archive.find(Level.STUDY, *conditions, limit=4).total == 4
+            assert archive.find(Level.STUDY, *conditions, limit=3, offset=2).total == 4
+            assert archive.find(Level.STUDY, *conditions, limit=3, offset=9).at_least == 3

@@ -94,3 +94,12 @@ def test_a_check_finds_a_lock_that_is_never_given_back_and_a_file_that_is_gone(t
     with pytest.raises(StoreUnavailable, match="open"):
         database.check()
     assert not (tmp_path / "index.sqlite").exists()
+
+
+def test_rows_come_one_after_another_while_the_session_reads_more(tmp_path: Path) -> None:
+    database = database_in(tmp_path)
+    numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :last) SELECT i FROM n"
+    with database.reading() as session:
+        found = [(r["i"], session.rows("SELECT :i + 1", {"i": r[0]})[0][0]) for r in session.each(numbers, {"last": 9})]
+    assert found == [(i, i + 1) for i in range(1, 10)]
+    database.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import resource
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from huitong.imaging import actions as imaging
 from huitong.imaging.doors.dimse import DimseServer, DimseService
 
 log = logs.logger(__name__)
+_MOST_FILES = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,7 @@ async def serve(settings: Settings, started: Callable[[Serving], None] = lambda 
     stop = asyncio.Event()
     _stop_on_signals(stop)
     spare_the_collector()
+    _allow_many_files()
     archive = open_now(settings)
     settler = imaging.Settler(archive.store)
     dimse = DimseServer(_dimse_service(archive))
@@ -116,6 +119,14 @@ def spare_the_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(100_000, 20, 20)
+
+
+def _allow_many_files() -> None:
+    """Connections and parts of stored objects that are open for reading, as many as the system lets us have."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _stop_on_signals(stop: asyncio.Event) -> None:

@@ -95,6 +95,10 @@ class Settings:
     settle_s: float = _row(
         60.0, kinds.NUMBER, "s",
         "A study settles, with its manifest in the ledger, this long after its last instance.")
+    link_s: float = _row(
+        0.0, kinds.NUMBER, "s",
+        "Signed links to objects in the object store are good for so long, so that who fetches much can fetch it there."
+        " 0: none are given.")
     max_associations: int = _row(
         64, kinds.COUNT, "associations",
         "DICOM associations at a time; further ones are rejected as transient.", minimum=1)

@@ -103,14 +103,15 @@ def settings(loaded: Loaded) -> None:
 @click.option(
     "--once", is_flag=True, help="Stop when both hospitals' studies are found; exit status 1 if they are not."
 )
+@click.option("--scaled", is_flag=True, help="Keep in PostgreSQL and S3, started for the demo, with two servers.")
 @settings_flags
-def demo(loaded: Loaded, once: bool) -> None:
+def demo(loaded: Loaded, once: bool, scaled: bool) -> None:
     """Start the archive and send it real studies as two hospitals, over C-STORE and over STOW-RS."""
     from huitong.cli.demo import run_demo
 
     _begin(loaded)
     with faults_said():
-        raise SystemExit(run_demo(loaded, once))
+        raise SystemExit(run_demo(loaded, once, scaled))
 
 
 def _begin(loaded: Loaded) -> None:

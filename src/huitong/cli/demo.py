@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import replace
+from http import HTTPStatus
 from http.client import HTTPConnection
 from itertools import chain, islice
 from pathlib import Path
@@ -21,8 +25,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from huitong.app import Serving, serve
 from huitong.base import log
+from huitong.base.errors import SettingsError
 from huitong.base.setting_kinds import Address
-from huitong.base.settings import Loaded, Settings
+from huitong.base.settings import PREFIX, Loaded, Settings
+from huitong.cli import servers
 from huitong.cli.dicomdir import is_dicomdir
 from huitong.cli.options import ALL_GOOD, SOME_WRONG, console
 from huitong.cli.phantom.ct import SLICES
@@ -30,12 +36,13 @@ from huitong.cli.phantom.elsewhere import made_elsewhere
 from huitong.cli.sending import Part10, association, stow
 
 HOSPITALS = ("TAIYUAN", "YUNCHENG")
-DEMO_FOLDER = Path("run/demo")
+DEMO_FOLDER, SCALED_FOLDER = Path("run/demo"), Path("run/demo-scaled")
 #: Written when everything has been sent, so that a second run starts at once.
 MARK = "demo-sent"
 #: Files of one STOW-RS request.
 STOW_FILES = 8
 SETTLE_S = 5.0
+_START_S = 60.0
 #: Of the files that pydicom ships: real CT, MR and CR studies of three patients, and kinds that the phantoms lack.
 SHIPPED = (
     "dicomdirtests/77654033",
@@ -51,18 +58,65 @@ SHIPPED = (
 )
 
 
-def run_demo(loaded: Loaded, once: bool = False) -> int:
+def run_demo(loaded: Loaded, once: bool = False, scaled: bool = False) -> int:
     """Serve until told to stop; send once the server accepts. Settings that were not given are chosen for a demo.
 
-    With `once` it stops by itself when both hospitals' studies are found, and says so by its exit status.
+    With `once` it stops by itself when both hospitals' studies are found, and says so by its exit status. `scaled`
+    keeps in PostgreSQL and S3, started for it, with a second server beside the first. Raises SettingsError.
     """
-    settings = demo_settings(loaded)
+    settings = demo_settings(loaded, SCALED_FOLDER if scaled else DEMO_FOLDER)
     if loaded.sources["log_level"] == "default":
         log.configure(settings.log_format, "warning")
     out = console()
     if not settings.ohif_path.is_dir():
         out.print(f"The viewer is not in {settings.ohif_path}: `make setup` fetches it.")
+    if not scaled:
+        return _serve_and_send(settings, out, once, [])
+    with ExitStack() as running:
+        settings = running.enter_context(_scaled_home(settings, out))
+        second = running.enter_context(_second_server(settings))
+        return _serve_and_send(settings, out, once, [second])
 
+
+@contextmanager
+def _scaled_home(settings: Settings, out: Console) -> Iterator[Settings]:
+    """PostgreSQL and S3 in the demo's folder, and the settings that name them."""
+    out.print("Starting PostgreSQL and an S3 server (SeaweedFS)")
+    with servers.local_servers(settings.data / "servers") as (postgres, s3):
+        out.print(f"PostgreSQL is at {postgres.url()}\nS3         is at {s3.endpoint}, bucket {s3.bucket}")
+        yield replace(settings, database=postgres.url(), blobs=s3.url("demo"), s3_key_id=s3.key_id, s3_secret=s3.secret)
+
+
+@contextmanager
+def _second_server(settings: Settings) -> Iterator[Address]:
+    """Another process on the same store, on the next ports; gives its address when it answers."""
+    http = Address(settings.http.host, settings.http.port + 1)
+    flags = {"data": f"{settings.data}/second", "http": str(http), "dimse": str(settings.dimse.port + 1)}
+    same = {"database": settings.database, "blobs": settings.blobs, "s3_key_id": settings.s3_key_id}
+    told = {"s3_secret": settings.s3_secret, "settle_s": f"{settings.settle_s:g}", "log_level": "warning"}
+    environment = {f"{PREFIX}{name}".upper(): value for name, value in (flags | same | told).items()}
+    command = [sys.executable, "-m", "huitong.cli", "serve", "--demo"]
+    process = subprocess.Popen(command, env={**os.environ, **environment}, stderr=subprocess.DEVNULL)
+    try:
+        _wait_for(http, process)
+        yield http
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _wait_for(http: Address, process: subprocess.Popen[bytes]) -> None:
+    end = time.monotonic() + _START_S
+    while time.monotonic() < end and process.poll() is None:
+        with suppress(OSError), closing(HTTPConnection(http.host, http.port, timeout=5)) as connection:
+            connection.request("GET", "/readyz")
+            if connection.getresponse().status == HTTPStatus.OK:
+                return
+        time.sleep(0.1)
+    raise SettingsError(f"the second server did not start at {http}")
+
+
+def _serve_and_send(settings: Settings, out: Console, once: bool, others: Sequence[Address]) -> int:
     good = not once
 
     def started(serving: Serving) -> None:
@@ -72,7 +126,11 @@ def run_demo(loaded: Loaded, once: bool = False) -> int:
             nonlocal good
             try:
                 _send_and_say(settings, serving, out)
-                good = all(studies_found(Address(settings.http.host, serving.http_port)).values())
+                here = Address(settings.http.host, serving.http_port)
+                found = [studies_found(http) for http in (here, *others)]
+                for http in others:
+                    out.print(f"The same studies are at http://{http}/, served by a second process.", soft_wrap=True)
+                good = all(all(each.values()) and each == found[0] for each in found)
             finally:
                 if once:
                     loop.call_soon_threadsafe(serving.stop.set)
@@ -94,9 +152,9 @@ def studies_found(http: Address) -> dict[str, int]:
     return found
 
 
-def demo_settings(loaded: Loaded) -> Settings:
+def demo_settings(loaded: Loaded, folder: Path = DEMO_FOLDER) -> Settings:
     """The settings in force, with the demo's own where the operator chose nothing."""
-    wanted: dict[str, Any] = {"data": DEMO_FOLDER, "settle_s": SETTLE_S}
+    wanted: dict[str, Any] = {"data": folder, "settle_s": SETTLE_S}
     chosen = {name: value for name, value in wanted.items() if loaded.sources[name] == "default"}
     return replace(loaded.settings, demo=True, **chosen)
 

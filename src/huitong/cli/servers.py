@@ -41,7 +41,7 @@ class LocalServer:
     _stop_signal = signal.SIGINT
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
+        self.folder = folder.absolute()
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -176,6 +176,7 @@ class LocalS3(LocalServer):
         )
         ports = [f"-{name}={port}" for name, port in self._ports.items()]
         flags = ["-master.volumeSizeLimitMB=1024", "-volume.max=0", "-s3.autoCreateBucket", "-master.telemetry=false"]
+        flags.append("-s3.port.lance=0")  # its port is fixed: a second SeaweedFS on the machine could not start
         command = [weed, "server", f"-dir={data}", f"-ip={_HOST}", f"-ip.bind={_HOST}", "-s3", f"-s3.config={config}"]
         self._run([*command, *ports, *flags], self._ports["s3.port"], cwd=self.folder)
 
@@ -190,8 +191,8 @@ class LocalS3(LocalServer):
 
 
 _WEED_PORTS = (
-    "s3.port", "s3.port.grpc", "s3.port.iceberg", "master.port", "master.port.grpc", "volume.port", "volume.port.grpc",
-    "filer.port", "filer.port.grpc",
+    "s3.port", "s3.port.grpc", "s3.port.iceberg", "s3.port.lance", "master.port", "master.port.grpc", "volume.port",
+    "volume.port.grpc", "filer.port", "filer.port.grpc",
 )  # fmt: skip
 
 
@@ -221,12 +222,8 @@ def _weed() -> str | None:
 
 
 def _free_port() -> int:
-    """One that the kernel gives to nobody who connects: the server may be started on it again."""
+    """One that the system gives to no client meanwhile: below those that it chooses from."""
     while True:
-        with suppress(OSError), closing(socket.create_server((_HOST, secrets.choice(_PORTS)))) as listener:
-            port: int = listener.getsockname()[1]
+        port = secrets.choice(range(15_000, 30_000))
+        with suppress(OSError), closing(socket.create_server((_HOST, port))):
             return port
-
-
-#: Below those that Linux (32768) and others (49152) give to connections.
-_PORTS = range(20_000, 32_000)

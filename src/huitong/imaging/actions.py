@@ -6,6 +6,7 @@ operator.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import timedelta
 from typing import Any
 
 import orjson
@@ -16,8 +17,9 @@ from huitong.base.errors import NotAllowed, NotFound
 from huitong.imaging import bulk, finding, lookups, places, search
 from huitong.imaging.bulk import Bulk
 from huitong.imaging.keeping import keeper_of
-from huitong.imaging.model import Expected, Kept, Metadata, SeriesRow, StoredInstance, StudyRow
+from huitong.imaging.model import Expected, Kept, Link, Metadata, SeriesRow, StoredInstance, StudyRow
 from huitong.imaging.places import PackSlice
+from huitong.imaging.plan import study_plan
 from huitong.imaging.ready import frame_bytes, header_text, ready_of
 from huitong.imaging.recovering import Recovered, recover, reindex
 from huitong.imaging.settling import Settler, count_unsettled
@@ -37,6 +39,7 @@ __all__ = [
     "find_bulk",
     "header",
     "keep_instance",
+    "links",
     "list_studies",
     "locate",
     "locate_all",
@@ -92,14 +95,14 @@ def find(work: Work, query: Query) -> Found:
     """A page of answers in DICOM JSON, newest studies first. Raises BadRequest for keys that cannot be matched."""
     settings = work.store.settings
     limit = min(query.limit or settings.page_rows, settings.page_rows_limit)
-    with work.store.database.read() as tx:
+    with work.store.database.reading() as session:
         if query.level is Level.SERIES:
-            return finding.find_series(tx, query, limit=limit, count_limit=settings.count_limit)
+            return finding.find_series(session, query, limit=limit, count_limit=settings.count_limit)
         if query.level is Level.INSTANCE:
             read = _header_reader(work)
-            return finding.find_instances(tx, query, read, limit=limit, count_limit=settings.count_limit)
-        plan = search.study_plan(query)
-        hits = search.find_studies(tx, plan, query, limit=limit, count_limit=settings.count_limit)
+            return finding.find_instances(session, query, read, limit=limit, count_limit=settings.count_limit)
+        plan = study_plan(session.kind, query)
+        hits = search.find_studies(session, plan, query, limit=limit, count_limit=settings.count_limit)
     rows = [finding.study_json(r, query) for r in hits.rows]
     return Found(rows, hits.total, hits.at_least, hits.next)
 
@@ -108,9 +111,9 @@ def list_studies(work: Work, query: Query) -> tuple[list[StudyRow], Found]:
     """The same search as typed rows for pages, of every sender; `Found.rows` is empty."""
     settings = work.store.settings
     limit = min(query.limit or settings.page_rows, settings.page_rows_limit)
-    with work.store.database.read() as tx:
-        plan = search.study_plan(query, every_sender=True)
-        hits = search.find_studies(tx, plan, query, limit=limit, count_limit=settings.count_limit)
+    with work.store.database.reading() as session:
+        plan = study_plan(session.kind, query, every_sender=True)
+        hits = search.find_studies(session, plan, query, limit=limit, count_limit=settings.count_limit)
     return [lookups.study_row_of(r) for r in hits.rows], Found([], hits.total, hits.at_least, hits.next)
 
 
@@ -227,6 +230,25 @@ def locate_variant(
 def open_slice(work: Work, stored: StoredInstance) -> PackSlice:
     """The object's bytes as received. Raises StoreDamaged if they are not there."""
     return PackSlice(work.store, stored)
+
+
+def links(
+    work: Work, study_uid: str, series_uid: str | None, sop_uid: str | None, institution: str | None = None
+) -> list[Link]:
+    """Where the object store gives the instances away itself, for `link_s` seconds; without a URL what shares a blob
+    with other studies, and everything on a store of files. Raises NotFound, also where `link_s` is 0.
+    """
+    store, lasts_s = work.store, work.store.settings.link_s
+    if not lasts_s:
+        raise NotFound("signed links are not given here")
+    with store.database.read() as tx:
+        found = lookups.instances(tx, study_uid, series_uid, institution, sop_uid)
+        if not found:
+            raise NotFound("instance" if sop_uid is not None else "study" if series_uid is None else "series")
+        shared = lookups.shared_packs(tx, found[0].pk, {each.blob for each in found})
+    urls = {blob: store.blobs.link(blob, lasts_s) for blob in {each.blob for each in found} - shared}
+    expires_at = work.now() + timedelta(seconds=lasts_s)
+    return [Link(each, urls.get(each.blob), expires_at) for each in found]
 
 
 def read_frame(work: Work, stored: StoredInstance, number: int) -> bytes:

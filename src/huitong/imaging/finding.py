@@ -5,7 +5,7 @@ Below study level the studies are walked in the order of the list (`search.Walk`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from time import monotonic
@@ -13,27 +13,28 @@ from typing import Any
 
 import orjson
 from pydicom.datadict import dictionary_VR
-from sqlalchemy import ColumnElement, Connection, Row, Select, func, select
 
 from huitong.base.errors import OurFault
 from huitong.imaging import attributes as at
-from huitong.imaging import lookups, search
+from huitong.imaging import lookups, plan, search
 from huitong.imaging.model import StoredInstance
-from huitong.imaging.tables import INSTANCE, SERIES, STUDY
+from huitong.imaging.tables import INSTANCE, SERIES
+from huitong.store.database import Session
 from huitong.wire.query import Condition, Found, Match, Query
 
 #: Studies whose rows are counted by one statement.
 _BATCH = 200
+_NO_LIMIT = 2**62
 
 
-def study_json(r: Row[Any], query: Query) -> dict[str, Any]:
+def study_json(r: Any, query: Query) -> dict[str, Any]:
     """A row of the study table as an answer."""
-    known = orjson.loads(r.attributes)
+    known = orjson.loads(r["attributes"])
     known["00080056"] = {"vr": "CS", "Value": ["ONLINE"]}
-    known["00080061"] = {"vr": "CS", "Value": r.modalities.split()} if r.modalities else {"vr": "CS"}
-    known["0020000D"] = {"vr": "UI", "Value": [r.study_uid]}
-    known["00201206"] = {"vr": "IS", "Value": [r.series_count]}
-    known["00201208"] = {"vr": "IS", "Value": [r.instance_count]}
+    known["00080061"] = {"vr": "CS", "Value": r["modalities"].split()} if r["modalities"] else {"vr": "CS"}
+    known["0020000D"] = {"vr": "UI", "Value": [r["study_uid"]]}
+    known["00201206"] = {"vr": "IS", "Value": [r["series_count"]]}
+    known["00201208"] = {"vr": "IS", "Value": [r["instance_count"]]}
     # OHIF and others ask for (0008,0060) at study level; it is the same list.
     return pick(known, at.STUDY_RETURNED, query, also={"00080060": known["00080061"]})
 
@@ -59,129 +60,147 @@ def pick(
 
 # --- series ---
 
-_SERIES_COLUMNS: dict[str, ColumnElement[Any]] = {
-    "0020000E": SERIES.c.series_uid,
-    "00080060": SERIES.c.modality,
-    "00200011": SERIES.c.series_number,
-    "0008103E": SERIES.c.description,
+#: Columns by tag, and whether they hold numbers.
+_SERIES_COLUMNS = {
+    "0020000E": ("series.series_uid", False),
+    "00080060": ("series.modality", False),
+    "00200011": ("series.series_number", True),
+    "0008103E": ("series.description", False),
 }
+_SERIES = f"""
+    SELECT {", ".join(f"series.{column.name}" for column in SERIES.columns)},
+    study.study_uid, study.attributes AS study_attributes
+    FROM series JOIN study ON study.pk = series.study_pk
+"""
 
 
-def find_series(tx: Connection, query: Query, *, limit: int, count_limit: int) -> Found:
+def find_series(session: Session, query: Query, *, limit: int, count_limit: int) -> Found:
     """A page of series: of one study, or of all studies that match."""
-    up, where, checks = [], list[search.Where](), list[search.Check]()
-    for condition in map(search.bounded, query.conditions):
-        column = _SERIES_COLUMNS.get(condition.tag)
-        if _goes_up(condition, at.SERIES_TAGS | {"0020000E"}):
-            up.append(condition)
-        elif column is not None and condition.match is Match.EQUAL:
-            where.append(column.in_(_typed(column, condition.values)))
-        else:
-            checks.append(search.json_check(condition))
-    statement = (
-        select(SERIES, STUDY.c.study_uid, STUDY.c.attributes.label("study_attributes"))
-        .join_from(SERIES, STUDY, STUDY.c.pk == SERIES.c.study_pk)
-        .where(*where)
-        .order_by(*lookups.IN_STUDY)
+    up, own = list[Condition](), list[Condition]()
+    for condition in map(plan.bounded, query.conditions):
+        (up if _goes_up(condition, at.SERIES_TAGS | {"0020000E"}) else own).append(condition)
+    studies = _study_plan(session, query, up)
+    where, deep = _compared(studies.values, own, _SERIES_COLUMNS)
+    below = _Below(
+        studies,
+        _SERIES,
+        "series",
+        tuple(where),
+        _IN_STUDY,
+        "" if where or deep else "series_count",
+        [plan.json_check(condition) for condition in deep],
     )
-    counted = select(SERIES.c.study_pk, func.count()).where(*where).group_by(SERIES.c.study_pk)
-    plan = _study_plan(tx, query, up)
-    below = _Below(plan, statement, counted, "" if where or checks else "series_count", checks)
-    page = _page(tx, below, query, limit, count_limit)
+    page = _page(session, below, query, limit, count_limit)
     return Found([_series_json(r, query) for r in page.rows], page.total, page.at_least, page.next)
+
+
+def _compared(
+    values: plan.Values, conditions: Iterable[Condition], columns: Mapping[str, tuple[str, bool]]
+) -> tuple[list[str], list[Condition]]:
+    """As SQL where a column has it, and those that are left to be looked at."""
+    where, left = [], []
+    for condition in conditions:
+        column, is_number = columns.get(condition.tag, ("", False))
+        if not column or condition.match is not Match.EQUAL:
+            left.append(condition)
+        elif is_number:
+            numbers = [number for value in condition.values if (number := at.number(value)) is not None]
+            where.append(values.among(column, numbers, "bigint"))
+        else:
+            where.append(values.among(column, condition.values))
+    return where, left
 
 
 def _goes_up(condition: Condition, own: Iterable[str]) -> bool:
     """Whether a condition below study level speaks of the study."""
-    return condition.tag.partition(".")[0] not in own and search.is_study_condition(condition)
+    return condition.tag.partition(".")[0] not in own and plan.is_study_condition(condition)
 
 
-def _study_plan(tx: Connection, query: Query, up: list[Condition]) -> search.Plan:
+def _study_plan(session: Session, query: Query, up: list[Condition]) -> plan.Plan:
     """The studies to look into: those that the query means, narrowed by what its own level says of them."""
-    plan = search.study_plan(Query(query.level, tuple(up), study_uid=query.study_uid, institution=query.institution))
+    of_study = Query(query.level, tuple(up), study_uid=query.study_uid, institution=query.institution)
+    studies = plan.study_plan(session.kind, of_study)
     for condition in query.conditions:
         if condition.match is Match.EQUAL and condition.tag == "00080060":
-            plan.modalities.append(condition)
+            studies.modalities.append(condition)
         elif condition.match is Match.EQUAL and condition.tag in _WHOSE:
-            column, joined = _WHOSE[condition.tag]
-            named = tx.execute(joined.where(column.in_(condition.values)).distinct().limit(search.CANDIDATES + 1))
-            pks = [r[0] for r in named]
+            sql, column = _WHOSE[condition.tag]
+            values = plan.Values(session.kind)
+            named = values.among(column, condition.values)
+            pks = [r[0] for r in session.rows(f"{sql} WHERE {named} LIMIT {search.CANDIDATES + 1}", values.named)]
             if len(pks) <= search.CANDIDATES:
-                plan.pks = pks if plan.pks is None else sorted(set(pks).intersection(plan.pks))
-    return plan
+                studies.pks = sorted(set(pks).intersection(pks if studies.pks is None else studies.pks))
+    return studies
 
 
 #: UIDs that name their study at once.
-_WHOSE: dict[str, tuple[ColumnElement[str], Select[Any]]] = {
-    "0020000E": (SERIES.c.series_uid, select(SERIES.c.study_pk)),
+_WHOSE = {
+    "0020000E": ("SELECT DISTINCT study_pk FROM series", "series_uid"),
     "00080018": (
-        INSTANCE.c.sop_uid,
-        select(SERIES.c.study_pk).join_from(INSTANCE, SERIES, SERIES.c.pk == INSTANCE.c.series_pk),
+        "SELECT DISTINCT series.study_pk FROM instance JOIN series ON series.pk = instance.series_pk",
+        "instance.sop_uid",
     ),
 }
 
 
-def _typed(column: ColumnElement[Any], values: Iterable[str]) -> list[Any]:
-    return [at.number(v) for v in values] if column.type.python_type is int else list(values)
-
-
-def _series_json(r: Row[Any], query: Query) -> dict[str, Any]:
-    known = orjson.loads(r.attributes)
+def _series_json(r: Any, query: Query) -> dict[str, Any]:
+    known = orjson.loads(r["attributes"])
     if query.study_uid is None or query.include_all:
-        known = orjson.loads(r.study_attributes) | known
-    known["0020000D"] = {"vr": "UI", "Value": [r.study_uid]}
-    known["0020000E"] = {"vr": "UI", "Value": [r.series_uid]}
-    known["00201209"] = {"vr": "IS", "Value": [r.instance_count]}
+        known = orjson.loads(r["study_attributes"]) | known
+    known["0020000D"] = {"vr": "UI", "Value": [r["study_uid"]]}
+    known["0020000E"] = {"vr": "UI", "Value": [r["series_uid"]]}
+    known["00201209"] = {"vr": "IS", "Value": [r["instance_count"]]}
     return pick(known, at.SERIES_RETURNED, query)
 
 
 # --- instances ---
 
-_INSTANCE_COLUMNS: dict[str, ColumnElement[Any]] = {
-    "00080018": INSTANCE.c.sop_uid,
-    "00080016": INSTANCE.c.sop_class_uid,
-    "00200013": INSTANCE.c.instance_number,
-    "0020000E": SERIES.c.series_uid,
-    "00080060": SERIES.c.modality,
+_INSTANCE_COLUMNS = {
+    "00080018": ("instance.sop_uid", False),
+    "00080016": ("instance.sop_class_uid", False),
+    "00200013": ("instance.instance_number", True),
+    "0020000E": ("series.series_uid", False),
+    "00080060": ("series.modality", False),
 }
+_INSTANCES = f"""
+    SELECT {", ".join(f"instance.{column.name}" for column in INSTANCE.columns)},
+    study.study_uid, study.institution, series.series_uid, pack.name AS pack
+    FROM series JOIN study ON study.pk = series.study_pk JOIN instance ON instance.series_pk = series.pk
+    JOIN pack ON pack.pk = instance.pack_pk
+"""
 
 
 #: Gives the header kept for an instance.
 HeaderReader = Callable[[StoredInstance], dict[str, Any]]
 
 
-def find_instances(tx: Connection, query: Query, read_header: HeaderReader, *, limit: int, count_limit: int) -> Found:
+def find_instances(session: Session, query: Query, read_header: HeaderReader, *, limit: int, count_limit: int) -> Found:
     """A page of instances, each answered from its own header. `read_header(stored)` gives it."""
-    up, where, deep = [], list[search.Where](), list[search.Check]()
-    for condition in map(search.bounded, query.conditions):
-        column = _INSTANCE_COLUMNS.get(condition.tag)
-        if column is not None and condition.match is Match.EQUAL:
-            where.append(column.in_(_typed(column, condition.values)))
-        elif column is None and search.is_study_condition(condition):
-            up.append(condition)
-        else:
-            deep.append(_header_check(condition, read_header))
+    up, own = list[Condition](), list[Condition]()
+    for condition in map(plan.bounded, query.conditions):
+        (up if _goes_up(condition, _INSTANCE_COLUMNS) else own).append(condition)
+    studies = _study_plan(session, query, up)
+    where, deep = _compared(studies.values, own, _INSTANCE_COLUMNS)
     if query.series_uid is not None:
-        where.append(SERIES.c.series_uid == query.series_uid)
-    first = (*where, INSTANCE.c.variant == 0)
-    statement = lookups.STORED.where(*first).order_by(*lookups.IN_STUDY, *lookups.IN_SERIES)
-    counted = (
-        select(SERIES.c.study_pk, func.count())
-        .join_from(SERIES, INSTANCE, SERIES.c.pk == INSTANCE.c.series_pk)
-        .where(*first)
-        .group_by(SERIES.c.study_pk)
+        where.append(studies.values.among("series.series_uid", [query.series_uid]))
+    below = _Below(
+        studies,
+        _INSTANCES,
+        "series JOIN instance ON instance.series_pk = series.pk",
+        (*where, "instance.variant = 0"),
+        f"{_IN_STUDY}, {_IN_SERIES}",
+        "" if where or deep else "instance_count",
+        [_header_check(condition, read_header) for condition in deep],
     )
-    plan = _study_plan(tx, query, up)
-    below = _Below(plan, statement, counted, "" if where or deep else "instance_count", deep)
-    page = _page(tx, below, query, limit, count_limit)
+    page = _page(session, below, query, limit, count_limit)
     stored = [lookups.stored_of(r) for r in page.rows]
     answers = [_instance_json(each, _header(each, read_header), query) for each in stored]
     return Found(answers, page.total, page.at_least, page.next)
 
 
-def _header_check(condition: Condition, read_header: HeaderReader) -> search.Check:
+def _header_check(condition: Condition, read_header: HeaderReader) -> plan.Check:
     path = condition.tag.split(".")
-    return lambda r: search.value_matches(_header(lookups.stored_of(r), read_header), path, condition)
+    return lambda r: plan.value_matches(_header(lookups.stored_of(r), read_header), path, condition)
 
 
 def _header(stored: StoredInstance, read_header: HeaderReader) -> dict[str, Any]:
@@ -211,18 +230,26 @@ def _instance_json(stored: StoredInstance, header: dict[str, Any], query: Query)
 # --- paging below study level ---
 
 
+#: Without a number comes last, in the order of arrival.
+_IN_STUDY = "series.series_number IS NULL, series.series_number, series.pk"
+_IN_SERIES = "instance.instance_number IS NULL, instance.instance_number, instance.pk"
+
+
 @dataclass(frozen=True, slots=True)
 class _Below:
     """Rows below study level: of which studies, how they are read, counted and checked."""
 
-    plan: search.Plan
-    #: Rows in the order within their study.
-    rows: Select[Any]
-    #: `study_pk` and how many, for many studies.
-    counted: Select[Any]
+    studies: plan.Plan
+    #: Up to the conditions.
+    select: str
+    #: The tables that have to be looked into for counting.
+    tables: str
+    where: tuple[str, ...]
+    #: Within their study.
+    order: str
     #: The column of the study that has the same count, empty if none does.
     count_column: str
-    checks: list[search.Check]
+    checks: list[plan.Check]
 
 
 @dataclass(slots=True)
@@ -247,27 +274,27 @@ class _Place:
 
 @dataclass(frozen=True, slots=True)
 class _Page:
-    rows: list[Row[Any]]
+    rows: list[Any]
     total: int | None
     at_least: int
     next: str | None
 
 
-def _page(tx: Connection, below: _Below, query: Query, limit: int, count_limit: int) -> _Page:
+def _page(session: Session, below: _Below, query: Query, limit: int, count_limit: int) -> _Page:
     place = _Place.read(query.after) if query.after is not None else _Place(None, 0, query.offset, 0)
-    return _Paging(tx, below, place, limit, None if query.count_exactly else count_limit).page()
+    return _Paging(session, below, place, limit, None if query.count_exactly else count_limit).page()
 
 
 class _Paging:
     """One page on its way: what has been passed, what is on the page, where it ended."""
 
-    def __init__(self, tx: Connection, below: _Below, place: _Place, limit: int, count_limit: int | None) -> None:
-        self._tx, self._below, self._limit, self._most = tx, below, limit, count_limit
+    def __init__(self, session: Session, below: _Below, place: _Place, limit: int, count_limit: int | None) -> None:
+        self._session, self._below, self._limit, self._most = session, below, limit, count_limit
         self._until = None if count_limit is None else monotonic() + search.WALK_S
         #: Once the page is full.
         self._count_until: float | None = None
         self._start, self._skip, self._passed = place, place.skip, place.passed
-        self._rows: list[Row[Any]] = []
+        self._rows: list[Any] = []
         #: Behind the last row of the page.
         self._ended: _Place | None = None
         #: Where a bound of time or rows stopped the search.
@@ -280,9 +307,9 @@ class _Paging:
         while not self._stopped and not self._enough() and (batch := list(islice(studies, _BATCH))):
             checked(batch)
             if self._late() and self._stopped is None:
-                self._stop(_key(batch[-1]), -1)
+                self._stop(search.key_of(batch[-1]), -1)
         if walk.stopped is not None and self._stopped is None:
-            self._stop(_key(walk.stopped), -1)
+            self._stop(search.key_of(walk.stopped), -1)
         done = self._stopped is None and not self._enough()
         more = self._ended if self._ended is not None and self._passed > self._ended.passed else None
         if not done and more is None:
@@ -292,10 +319,10 @@ class _Paging:
 
     def _walk(self) -> search.Walk:
         below, start = self._below, self._start
-        way = search.way_to(self._tx, below.plan, count_limit=self._most)
+        way = search.way_to(self._session, below.studies, count_limit=self._most)
         also = [below.count_column] if below.count_column else []
         behind = {"after": start.key} if start.rows < 0 else {"from_key": start.key}
-        return search.Walk(self._tx, way, below.plan, until=self._until, also=also, **behind)
+        return search.Walk(self._session, way, below.studies, until=self._until, also=also, **behind)
 
     def _enough(self) -> bool:
         """Whether the page is full, is known not to be the last, and no more is counted."""
@@ -317,13 +344,13 @@ class _Paging:
         """Rows of the study that an earlier page has dealt with."""
         return self._start.rows if key == self._start.key else 0
 
-    def _count(self, studies: list[Row[Any]]) -> None:
+    def _count(self, studies: list[Any]) -> None:
         """Studies of which all rows count: those before and behind the page are only counted."""
         counts = self._counts(studies)
         for study in studies:
-            key = _key(study)
+            key = search.key_of(study)
             given = self._given(key)
-            there = max(counts.get(study.pk, 0) - given, 0)
+            there = max(counts.get(study["pk"], 0) - given, 0)
             if self._skip >= there:
                 self._skip -= there
             elif len(self._rows) < self._limit:
@@ -335,16 +362,19 @@ class _Paging:
                     self._ended = None
             self._passed += there
 
-    def _counts(self, studies: list[Row[Any]]) -> dict[int, int]:
+    def _counts(self, studies: list[Any]) -> dict[int, int]:
         if name := self._below.count_column:
-            return {study.pk: study._mapping[name] for study in studies}
-        statement = self._below.counted.where(SERIES.c.study_pk.in_([study.pk for study in studies]))
-        return {r[0]: r[1] for r in self._tx.execute(statement)}
+            return {study["pk"]: study[name] for study in studies}
+        values = plan.Values(self._session.kind, dict(self._below.studies.values.named))
+        of_these = values.among("series.study_pk", [study["pk"] for study in studies], "bigint")
+        where = " AND ".join((of_these, *self._below.where))
+        sql = f"SELECT series.study_pk, count(*) FROM {self._below.tables} WHERE {where} GROUP BY series.study_pk"
+        return dict(map(tuple, self._session.rows(sql, values.named)))
 
-    def _check(self, studies: list[Row[Any]]) -> None:
+    def _check(self, studies: list[Any]) -> None:
         """Studies of which every row has to be looked at."""
         for study in studies:
-            key = _key(study)
+            key = search.key_of(study)
             at_row = self._given(key)
             for row in self._read(key[2], at_row, None):
                 at_row += 1
@@ -356,7 +386,7 @@ class _Paging:
                     self._stop(key, at_row)
                     return
 
-    def _take(self, row: Row[Any], key: search.Key, at_row: int) -> None:
+    def _take(self, row: Any, key: search.Key, at_row: int) -> None:
         self._passed += 1
         if self._skip:
             self._skip -= 1
@@ -365,13 +395,10 @@ class _Paging:
             if len(self._rows) == self._limit:
                 self._ended = _Place(key, at_row, 0, self._passed)
 
-    def _read(self, study_pk: int, offset: int, limit: int | None) -> Iterator[Row[Any]]:
-        statement = self._below.rows.where(SERIES.c.study_pk == study_pk).offset(offset)
-        if limit is not None:
-            statement = statement.limit(limit)
-        with self._tx.execution_options(yield_per=500).execute(statement) as rows:
-            yield from rows
-
-
-def _key(study: Row[Any]) -> search.Key:
-    return study.study_date, study.study_time, study.pk
+    def _read(self, study_pk: int, offset: int, limit: int | None) -> Iterable[Any]:
+        """Rows of the study; all of them, however many, where no limit is given."""
+        below = self._below
+        where = " AND ".join(("series.study_pk = :study_pk", *below.where))
+        sql = f"{below.select} WHERE {where} ORDER BY {below.order} LIMIT :most OFFSET :passed"
+        values = {**below.studies.values.named, "study_pk": study_pk, "most": limit or _NO_LIMIT, "passed": offset}
+        return (self._session.each if limit is None else self._session.rows)(sql, values)

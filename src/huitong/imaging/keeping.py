@@ -134,7 +134,7 @@ class Keeper:
     def _decide(self, group: Sequence[_Waiting]) -> list[_Decided]:
         """Each against the index and against those before it in the group."""
         places = [records.place_of(w.prepared) for w in group]
-        known = records.digests_at(self._session, places)
+        known = records.digests_at(self._session, (p for p in places if not self._known.is_new(p)), self._known)
         decided = []
         new: set[tuple[records.Place, bytes]] = set()
         for waiting, place in zip(group, places, strict=True):
@@ -183,13 +183,13 @@ class Keeper:
     def _index(self, new: Sequence[_Decided], placed: Sequence[Placed]) -> records.Known:
         """Within the transaction, where no other process writes to these studies: who came first is decided here."""
         places = [records.place_of(d.waiting.prepared) for d in new]
-        known = records.digests_at(self._session, places)
+        known = records.digests_at(self._session, places, self._known)
         fresh = []
         for d, place, where in zip(new, places, placed, strict=True):
             prepared = d.waiting.prepared
             digests = known.setdefault(place, {})
-            again = d.lost and prepared.body_sha256 in digests
-            d.outcome, d.variant = rules.outcome(digests, prepared.body_sha256, lost=d.lost)
+            again = prepared.body_sha256 in digests and (d.lost or not self._is_there(place, prepared.body_sha256))
+            d.outcome, d.variant = rules.outcome(digests, prepared.body_sha256, lost=again)
             digests[prepared.body_sha256] = d.variant
             indexed = records.Indexed(prepared, where, d.variant)
             if d.outcome is Outcome.ALREADY:

@@ -46,7 +46,7 @@ def instances(
         query = query.where(INSTANCE.c.sop_uid == sop_uid)
     if not variants:
         query = query.where(INSTANCE.c.variant == 0)
-    return [stored_of(r) for r in tx.execute(query.order_by(*IN_STUDY, *IN_SERIES, INSTANCE.c.variant))]
+    return [stored_of(r) for r in tx.execute(query.order_by(*IN_STUDY, *IN_SERIES, INSTANCE.c.variant)).mappings()]
 
 
 #: Instances without a number come last, in the order of arrival.
@@ -55,32 +55,46 @@ IN_SERIES = (INSTANCE.c.instance_number.is_(None), INSTANCE.c.instance_number, I
 
 def instances_of_series(tx: Connection, series_pk: int) -> list[StoredInstance]:
     query = STORED.where(SERIES.c.pk == series_pk, INSTANCE.c.variant == 0)
-    return [stored_of(r) for r in tx.execute(query.order_by(*IN_SERIES))]
+    return [stored_of(r) for r in tx.execute(query.order_by(*IN_SERIES)).mappings()]
+
+
+def shared_packs(tx: Connection, instance_pk: int, names: Iterable[str]) -> set[str]:
+    """Those of the packs in which not all is of the study that this instance is of."""
+    own = select(SERIES.c.study_pk).join_from(INSTANCE, SERIES, SERIES.c.pk == INSTANCE.c.series_pk)
+    study = own.where(INSTANCE.c.pk == instance_pk).scalar_subquery()
+    others = (
+        select(PACK.c.name)
+        .join_from(PACK, INSTANCE, INSTANCE.c.pack_pk == PACK.c.pk)
+        .join(SERIES, SERIES.c.pk == INSTANCE.c.series_pk)
+        .where(PACK.c.name.in_(list(names)), SERIES.c.study_pk != study)
+    )
+    return set(tx.execute(others.distinct()).scalars())
 
 
 def stored_by_pk(tx: Connection, pk: int) -> StoredInstance | None:
-    r = tx.execute(STORED.where(INSTANCE.c.pk == pk)).first()
+    r = tx.execute(STORED.where(INSTANCE.c.pk == pk)).mappings().first()
     return stored_of(r) if r else None
 
 
-def stored_of(r: Row[Any]) -> StoredInstance:
+def stored_of(r: Any) -> StoredInstance:
+    """Of a row with values by name."""
     return StoredInstance(
-        study_uid=r.study_uid,
-        series_uid=r.series_uid,
-        sop_class_uid=r.sop_class_uid,
-        sop_instance_uid=r.sop_uid,
-        transfer_syntax_uid=r.transfer_syntax_uid,
-        institution=r.institution,
-        sha256=r.sha256.hex(),
-        size_bytes=r.payload_bytes,
-        blob=r.pack,
-        blob_offset=r.payload_at,
-        frames=Frames.unpack(r.frames) if r.frames else None,
-        instance_number=r.instance_number,
-        deflated=bool(r.deflated),
-        pk=r.pk,
-        variant=r.variant,
-        tail_bytes=r.tail_bytes,
+        study_uid=r["study_uid"],
+        series_uid=r["series_uid"],
+        sop_class_uid=r["sop_class_uid"],
+        sop_instance_uid=r["sop_uid"],
+        transfer_syntax_uid=r["transfer_syntax_uid"],
+        institution=r["institution"],
+        sha256=r["sha256"].hex(),
+        size_bytes=r["payload_bytes"],
+        blob=r["pack"],
+        blob_offset=r["payload_at"],
+        frames=Frames.unpack(r["frames"]) if r["frames"] else None,
+        instance_number=r["instance_number"],
+        deflated=bool(r["deflated"]),
+        pk=r["pk"],
+        variant=r["variant"],
+        tail_bytes=r["tail_bytes"],
     )
 
 
@@ -100,29 +114,30 @@ IN_STUDY = (SERIES.c.series_number.is_(None), SERIES.c.series_number, SERIES.c.p
 
 
 def study_row(tx: Connection, study_uid: str, institution: str | None) -> StudyRow | None:
-    r = tx.execute(select(STUDY).where(whose(study_uid, institution))).first()
+    r = tx.execute(select(STUDY).where(whose(study_uid, institution))).mappings().first()
     return study_row_of(r) if r else None
 
 
-def study_row_of(r: Row[Any]) -> StudyRow:
+def study_row_of(r: Any) -> StudyRow:
+    """Of a row with values by name."""
     return StudyRow(
-        study_uid=r.study_uid,
-        institution=r.institution,
-        patient_id=r.patient_id,
-        patient_name=r.patient_name,
-        patient_sex=r.patient_sex,
-        patient_birth_date=r.patient_birth_date,
-        study_date=r.study_date,
-        study_time=r.study_time,
-        accession_number=r.accession_number,
-        description=r.description,
-        modalities=tuple(r.modalities.split()),
-        series_count=r.series_count,
-        instance_count=r.instance_count,
-        size_bytes=r.size_bytes,
-        received_at=datetime.fromtimestamp(r.first_at_ms / 1000, UTC),
-        settled=r.settled_revision == r.revision,
-        flags=tuple(name for name, bit in FLAGS.items() if r.flags & bit),
+        study_uid=r["study_uid"],
+        institution=r["institution"],
+        patient_id=r["patient_id"],
+        patient_name=r["patient_name"],
+        patient_sex=r["patient_sex"],
+        patient_birth_date=r["patient_birth_date"],
+        study_date=r["study_date"],
+        study_time=r["study_time"],
+        accession_number=r["accession_number"],
+        description=r["description"],
+        modalities=tuple(r["modalities"].split()),
+        series_count=r["series_count"],
+        instance_count=r["instance_count"],
+        size_bytes=r["size_bytes"],
+        received_at=datetime.fromtimestamp(r["first_at_ms"] / 1000, UTC),
+        settled=r["settled_revision"] == r["revision"],
+        flags=tuple(name for name, bit in FLAGS.items() if r["flags"] & bit),
     )
 
 

@@ -80,6 +80,16 @@ class OnDisk:
     keep: object
 
 
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Where an instance can be fetched without us: bytes `blob_offset` to `+ size_bytes` of what the URL gives."""
+
+    stored: StoredInstance
+    #: None where the blob holds what the asker may not see, or where there is nobody but us to give it.
+    url: str | None
+    expires_at: datetime
+
+
 class Slice(Protocol):
     """Bytes of one stored object, readable by range and sendable by the kernel."""
 

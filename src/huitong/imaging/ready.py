@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
+import imagecodecs
 import orjson
 from sqlalchemy import Row, delete, insert, select
 
@@ -145,7 +146,7 @@ class Ready:
         if not instances:
             raise NotFound
         text = b"[" + b",".join(header_text(self._store, each) for each in instances) + b"]"
-        return Made(METADATA, series_pk, revision, gzip.compress(text, _GZIP_LEVEL, mtime=0))
+        return Made(METADATA, series_pk, revision, bytes(imagecodecs.gzip_encode(text, level=_GZIP_LEVEL)))
 
     def make_thumbnail(self, stored: StoredInstance) -> Made:
         header = orjson.loads(header_text(self._store, stored))

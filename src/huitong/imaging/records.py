@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import orjson
@@ -44,12 +45,15 @@ class StudyKnown:
 class Known:
     """Rows already met, so that the next slice of the same series costs no look-up. Staged until the commit."""
 
-    _MOST = 20_000
+    _MOST, _MOST_ADDED = 20_000, 200_000
 
     def __init__(self) -> None:
         self.studies: dict[tuple[str, str], StudyKnown] = {}
         self.series: dict[tuple[int, str], int] = {}
         self.packs: dict[str, int] = {}
+        #: Of series that this process began: hashes of the SOP Instance UIDs that it has put there.
+        self.added: dict[int, set[int]] = {}
+        self._added_count = 0
 
     def adopt(self, staged: Known) -> None:
         for mine in (self.studies, self.series, self.packs):
@@ -58,19 +62,64 @@ class Known:
         self.studies.update(staged.studies)
         self.series.update(staged.series)
         self.packs.update(staged.packs)
+        self._added_count += sum(1 + len(uids) for uids in staged.added.values())
+        if self._added_count > self._MOST_ADDED:
+            self.added.clear()
+            self._added_count = 0
+            return
+        for pk, uids in staged.added.items():
+            self.added.setdefault(pk, set()).update(uids)
+
+    def series_pk(self, place: Place) -> int | None:
+        study = self.studies.get(place[:2])
+        return self.series.get((study.pk, place[2])) if study else None
+
+    def is_new(self, place: Place) -> bool:
+        """Whether nothing is kept there, unless another process has put it there meanwhile."""
+        pk = self.series_pk(place)
+        added = self.added.get(pk) if pk is not None else None
+        return added is not None and hash(place[3]) not in added
 
 
 def place_of(p: Prepared) -> Place:
     return (p.institution, p.identity.study_uid, p.identity.series_uid, p.identity.sop_instance_uid)
 
 
-def digests_at(session: Session, places: Iterable[Place]) -> dict[Place, dict[bytes, int]]:
+def digests_at(session: Session, places: Iterable[Place], known: Known) -> dict[Place, dict[bytes, int]]:
     """The contents already kept under these UIDs: place -> digest -> variant number."""
     found: dict[Place, dict[bytes, int]] = {}
+    of_series: dict[tuple[int, str], Place] = {}
     for place in set(places):
-        if rows := session.rows(_DIGESTS[session.kind], _named(place)):
+        if (series_pk := known.series_pk(place)) is not None:
+            of_series[series_pk, place[3]] = place
+        elif rows := session.rows(_DIGESTS[session.kind], _named(place)):
             found[place] = dict(rows)
+    for keys, count in _portions(list(of_series)):
+        for series_pk, uid, sha256, variant in session.rows(_digests_of(count), keys):
+            found.setdefault(of_series[series_pk, uid], {})[sha256] = variant
     return found
+
+
+def _portions(keys: Sequence[tuple[int, str]]) -> Iterator[tuple[dict[str, Any], int]]:
+    """Parameters for statements about several instances, and about how many: the last is repeated until they are 1, 2,
+    4, 8 and so on, so that there are few statements to prepare.
+    """
+    for start in range(0, len(keys), _MOST_AT_ONCE):
+        some = keys[start : start + _MOST_AT_ONCE]
+        count = 1 << (len(some) - 1).bit_length()
+        parameters: dict[str, Any] = {}
+        for n in range(count):
+            parameters[f"series_{n}"], parameters[f"uid_{n}"] = some[min(n, len(some) - 1)]
+        yield parameters, count
+
+
+_MOST_AT_ONCE = 64
+
+
+@cache
+def _digests_of(count: int) -> str:
+    which = " OR ".join(f"(series_pk = :series_{n} AND sop_uid = :uid_{n})" for n in range(count))
+    return f"SELECT series_pk, sop_uid, sha256, variant FROM instance WHERE {which}"  # noqa: S608 - all ours
 
 
 def spot_of(session: Session, place: Place, sha256: bytes) -> Any:
@@ -109,22 +158,28 @@ def write(session: Session, group: Sequence[Indexed], known: Known) -> Known:
     for each in group:
         by_study[(each.prepared.institution, each.prepared.identity.study_uid)].append(each)
     rows: list[dict[str, Any]] = []
-    keys: list[dict[str, Any]] = []
+    studies: dict[int, int] = {}
     for key, members in by_study.items():
         study = staged.studies[key] = _study(session, key, members, known)
         by_series: dict[str, list[Indexed]] = defaultdict(list)
         for each in members:
             by_series[each.prepared.identity.series_uid].append(each)
         for series_uid, slices in by_series.items():
-            series_pk = known.series.get((study.pk, series_uid)) or _series(session, study.pk, series_uid, slices)
+            series_pk = known.series.get((study.pk, series_uid))
+            if series_pk is None:
+                series_pk, begun = _series(session, study.pk, series_uid, slices)
+                if begun:
+                    staged.added[series_pk] = set()
             staged.series[(study.pk, series_uid)] = series_pk
+            studies[series_pk] = study.pk
             session.run(_COUNT_SERIES, _sums(series_pk, slices))
-            new = [_instance_row(each, series_pk, _pack(session, each.placed, known, staged)) for each in slices]
-            rows += new
-            at_series = {"study_pk": study.pk, "series_pk": series_pk, "mark": FLAGS["variant"]}
-            keys += [at_series | {"uid": row["sop_uid"]} for row in new]
+            rows += [_instance_row(each, series_pk, _pack(session, each.placed, known, staged)) for each in slices]
+            if series_pk in known.added or series_pk in staged.added:
+                staged.added.setdefault(series_pk, set()).update(
+                    hash(p.prepared.identity.sop_instance_uid) for p in slices
+                )
     session.run_many(_ADD_INSTANCE, rows)
-    session.run_many(_MARK_UID_TWICE[session.kind], keys)
+    _mark_uids_twice(session, [(row["series_pk"], row["sop_uid"]) for row in rows], studies)
     _advance_packs(session, group)
     return staged
 
@@ -247,20 +302,36 @@ def study_grams(row: Mapping[str, Any]) -> list[str]:
 # --- series and instances ---
 
 
-# An image of the same number in another series of the study: its content differs by the Series Instance UID at least.
-# Among the first hundred objects of that number, so that nobody can make this dear.
-_MARK_UID_TWICE = _in_order("""
-    UPDATE study SET flags = flags | :mark WHERE pk = :study_pk AND EXISTS (
-        SELECT 1 FROM (SELECT series_pk FROM instance WHERE sop_uid = :uid LIMIT 100) AS same
-        CROSS JOIN series ON series.pk = same.series_pk
-        WHERE series.study_pk = :study_pk AND series.pk <> :series_pk)
-""")
+def _mark_uids_twice(session: Session, keys: Sequence[tuple[int, str]], studies: Mapping[int, int]) -> None:
+    """Flag studies that have an image of the same number in another series: its content differs by the Series Instance
+    UID at least. `studies` has the study of each series in `keys`.
+    """
+    for parameters, count in _portions(keys):
+        for series_pk, other in session.rows(_twins_of(count), parameters):
+            session.run(_MARK, {"pk": studies[series_pk], "other": other, "mark": FLAGS["variant"]})
 
 
-def _series(session: Session, study_pk: int, series_uid: str, slices: Sequence[Indexed]) -> int:
+@cache
+def _twins_of(count: int) -> str:
+    """Pairs of series. Among the first hundred objects of a number, so that nobody can make this dear."""
+    return " UNION ALL ".join(
+        f"SELECT :series_{n} AS series_pk, other FROM (SELECT series_pk AS other FROM instance WHERE sop_uid = :uid_{n}"  # noqa: S608 - all ours
+        f" LIMIT 100) AS same_{n} WHERE other <> :series_{n}"
+        for n in range(count)
+    )
+
+
+_MARK = """
+    UPDATE study SET flags = flags | :mark
+    WHERE pk = :pk AND EXISTS (SELECT 1 FROM series WHERE series.pk = :other AND series.study_pk = :pk)
+"""
+
+
+def _series(session: Session, study_pk: int, series_uid: str, slices: Sequence[Indexed]) -> tuple[int, bool]:
+    """The key of the series, and whether it is new."""
     sql = "SELECT pk FROM series WHERE study_pk = :study_pk AND series_uid = :uid"
     if found := session.rows(sql, {"study_pk": study_pk, "uid": series_uid}):
-        return int(found[0][0])
+        return int(found[0][0]), False
     h = slices[0].prepared.header
     row = {
         "study_pk": study_pk,
@@ -274,7 +345,7 @@ def _series(session: Session, study_pk: int, series_uid: str, slices: Sequence[I
         "attributes": orjson.dumps(at.series_level(h)),
     }
     session.run("UPDATE study SET series_count = series_count + 1 WHERE pk = :pk", {"pk": study_pk})
-    return session.insert(_insert("series", row, "RETURNING pk"), row)
+    return session.insert(_insert("series", row, "RETURNING pk"), row), True
 
 
 _COUNT_SERIES = """

@@ -178,7 +178,7 @@ def _index(session: Session, name: str, group: list[records.Indexed], end: int, 
     """Index what is new of the group; all of the pack before `end` has then been judged."""
     with session.write():
         session.lock(each.prepared.identity.study_uid for each in group)
-        known = records.digests_at(session, [records.place_of(each.prepared) for each in group])
+        known = records.digests_at(session, [records.place_of(each.prepared) for each in group], records.Known())
         new = []
         for each in group:
             digests = known.setdefault(records.place_of(each.prepared), {})
@@ -198,7 +198,7 @@ def _index(session: Session, name: str, group: list[records.Indexed], end: int, 
 def _is_this(session: Session, each: records.Indexed) -> bool:
     """Whether the index names this very record: its writer was about to index it, too."""
     place = records.place_of(each.prepared)
-    if each.prepared.body_sha256 not in records.digests_at(session, [place]).get(place, {}):
+    if each.prepared.body_sha256 not in records.digests_at(session, [place], records.Known()).get(place, {}):
         return False  # a second copy within the group
     spot = records.spot_of(session, place, each.prepared.body_sha256)
     return bool(spot["pack"] == each.placed.blob and spot["payload_at"] == each.placed.payload_offset)

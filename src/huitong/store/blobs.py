@@ -122,4 +122,7 @@ class Blobs(Protocol):
     def claim(self, blob: str) -> AbstractContextManager[bool]:
         """Whether no process will append to this blob any more; while the block runs none can begin to."""
 
+    def link(self, blob: str, expires_s: float) -> str | None:
+        """A URL by which anybody can read the blob for so long, without us; None where there is nobody else to ask."""
+
     def close(self) -> None: ...

@@ -52,6 +52,10 @@ class Session(ABC):
         """Rows with values by index and by name (`row["name"]`)."""
 
     @abstractmethod
+    def each(self, sql: str, parameters: Mapping[str, Any]) -> Iterator[Any]:
+        """The same, one after another, within a transaction: they may be more than memory holds."""
+
+    @abstractmethod
     def run(self, sql: str, parameters: Mapping[str, Any]) -> None: ...
 
     @abstractmethod

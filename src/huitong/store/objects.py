@@ -212,6 +212,9 @@ class Objects:
         """An object is whole when it is there. Its writer may still index it: then both find it indexed once."""
         yield True
 
+    def link(self, blob: str, expires_s: float) -> str:
+        return self.s3.link(blob, expires_s)
+
     def close(self) -> None:
         with self._lock:
             self._open.clear()

@@ -61,8 +61,8 @@ class OpenPack:
 class _Writing:
     """The pack this process appends to."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, name: str) -> None:
+        self.path, self.name = path, name
         # Locked before it has the name by which others find it, so that it is never taken for a dead writer's.
         hidden = path.with_suffix(".new")
         self.fd = os.open(hidden, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
@@ -117,7 +117,7 @@ class Packs:
         for r in records:
             head, text = head_of(r, pack.id)
             pieces += (text, r.prefix, r.body.view(), r.tail, bytes(head.end - head.tail_at - len(r.tail)))
-            placed.append(Walked(at, at + head.end, head, r.envelope).placed(self._name(pack.path)))
+            placed.append(Walked(at, at + head.end, head, r.envelope).placed(pack.name))
             at += head.end
         write_all(pack.fd, pieces)
         os.fdatasync(pack.fd)
@@ -128,7 +128,8 @@ class Packs:
         if self._writing is not None and self._writing.end >= self._pack_bytes:
             self._close_writing()
         if self._writing is None:
-            self._writing = _Writing(self._new_path())
+            path = self._new_path()
+            self._writing = _Writing(path, self._name(path))
         return self._writing
 
     def _adopt_spool(self, r: NewRecord) -> Placed:
@@ -208,6 +209,9 @@ class Packs:
             yield True
         finally:
             os.close(fd)
+
+    def link(self, blob: str, expires_s: float) -> None:
+        """Files are served by us."""
 
     def close(self) -> None:
         self.give_up()

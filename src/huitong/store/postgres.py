@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from functools import lru_cache
+from itertools import count
 from typing import Any
 
 import psycopg
@@ -49,6 +50,11 @@ _DISK_FULL, _NO_TABLE = "53100", "42P01"
 _PATIENCE_S = 8.0
 #: The names of the two locks by which processes tell of themselves, and how long they are waited for.
 _CLAIM, _CLAIM_WAIT_S = "huitong.claim", 3.0
+
+
+#: Rows of `Session.each` that are fetched together; names for the server's cursors.
+_EACH_ROWS = 500
+_CURSORS = count(1)
 
 
 class _WithoutNul(StrDumperUnknown):
@@ -191,7 +197,8 @@ class PostgresSession(Session):
 
     @contextmanager
     def write(self) -> Iterator[None]:
-        with _faults(), self._raw.transaction():
+        # Statements without an answer do not wait for one: the next that has one, or the commit, waits for all.
+        with _faults(), self._raw.pipeline(), self._raw.transaction():
             yield
 
     @contextmanager
@@ -210,6 +217,11 @@ class PostgresSession(Session):
     def rows(self, sql: str, parameters: Mapping[str, Any]) -> list[Any]:
         with _faults():
             return self._cursor.execute(_as_psycopg(sql), parameters).fetchall()
+
+    def each(self, sql: str, parameters: Mapping[str, Any]) -> Iterator[Any]:
+        with _faults(), self._raw.cursor(f"each{next(_CURSORS)}") as cursor:
+            cursor.itersize = _EACH_ROWS
+            yield from cursor.execute(_as_psycopg(sql), parameters)
 
     def run(self, sql: str, parameters: Mapping[str, Any]) -> None:
         with _faults():

@@ -1,6 +1,6 @@
 """A remote object open for reading: the parts that were written or read last, in a nameless file of the local disk.
 
-Fetched in steps of `STEP`: a viewer that asks for one frame asks for the next one soon. What several want at once is
+Fetched in steps: a viewer that asks for one frame asks for the next one soon. What several want at once is
 fetched once. `blobs.OpenBlob` has the contract.
 """
 
@@ -17,8 +17,8 @@ from huitong.store.files import disk_faults
 from huitong.store.record import Buffer
 
 _BLOCK = 256 << 10
-#: Fetched at least, where there is so much.
-STEP = 2 << 20
+#: Fetched at least, where there is so much; and where what lies before was fetched, too, so that it is read through.
+STEP, STEP_ON = 2 << 20, 8 << 20
 
 
 class Fetcher(Protocol):
@@ -120,7 +120,8 @@ class Ranges:
                 done.set()
                 return None, 0, self._coming[wanted[0]] if wanted else done
             first = last = free[0]
-            most = max(end, first * _BLOCK + STEP)
+            step = STEP_ON if first - 1 in self._have else STEP
+            most = max(end, first * _BLOCK + step)
             if self._size is not None:
                 most = min(most, self._size)
             while last * _BLOCK < most and last not in self._have and last not in self._coming:

@@ -129,6 +129,10 @@ class SqliteSession(Session):
         with _faults(self._path):
             return self._raw.execute(sql, parameters).fetchall()
 
+    def each(self, sql: str, parameters: Mapping[str, Any]) -> Iterator[Any]:
+        with _faults(self._path), closing(self._raw.execute(sql, parameters)) as cursor:
+            yield from cursor
+
     def run(self, sql: str, parameters: Mapping[str, Any]) -> None:
         with _faults(self._path):
             self._raw.execute(sql, parameters)

@@ -6,7 +6,9 @@ Knows RFC 9110 (validators, ranges) and ASGI's `http.response.zerocopysend`; not
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
+from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
+from huitong.base.errors import HuitongError
 from huitong.imaging.model import OnDisk, Slice
 from huitong.wire.problem import MEDIA_TYPE, Problem
 
@@ -21,6 +24,8 @@ from huitong.wire.problem import MEDIA_TYPE, Problem
 _SMALL_BYTES = 8 * 1024
 #: One read where the kernel cannot send by itself (TLS, another server).
 _CHUNK_BYTES = 256 * 1024
+#: Pieces that are fetched while those before them are sent: heads of parts count, too.
+_AHEAD_PIECES = 8
 #: One step where the bytes have to be fetched from the object store first.
 _FETCH_BYTES = 4 * 1024 * 1024
 _ZERO_COPY = "http.response.zerocopysend"
@@ -94,7 +99,7 @@ async def _sent(send: Send, message: Message) -> bool:
 
 
 async def _messages(pieces: Iterable[Piece] | AsyncIterable[Piece], by_kernel: bool) -> AsyncIterator[Message]:
-    async for piece in _each(pieces):
+    async for piece in _fetched_ahead(_each(pieces)):
         if isinstance(piece, bytes):
             yield {"type": "http.response.body", "body": piece}
             continue
@@ -120,6 +125,42 @@ def _steps(piece: Span, most: int) -> Iterator[tuple[int, int]]:
     end = piece.offset + piece.length
     for start in range(piece.offset, end, most):
         yield start, min(most, end - start)
+
+
+async def _fetched_ahead(pieces: AsyncIterable[Piece]) -> AsyncIterator[Piece]:
+    """The same pieces. While one is sent, the next of those that have to be fetched are on their way already."""
+    waiting: deque[tuple[Piece, asyncio.Future[OnDisk] | None]] = deque()
+    try:
+        async for piece in pieces:
+            fetched = None if isinstance(piece, bytes) else _fetching(piece)
+            if fetched is None and not waiting:
+                yield piece
+                continue
+            waiting.append((piece, fetched))
+            if len(waiting) > _AHEAD_PIECES:
+                yield await _arrived(*waiting.popleft())
+        while waiting:
+            yield await _arrived(*waiting.popleft())
+    finally:
+        for _, late in waiting:
+            if late is not None:
+                late.cancel()
+
+
+def _fetching(span: Span) -> asyncio.Future[OnDisk] | None:
+    """Its beginning, if that is not here yet."""
+    first = min(span.length, _FETCH_BYTES)
+    if span.part.at_hand(span.offset, first):
+        return None
+    return asyncio.ensure_future(asyncio.to_thread(span.part.on_disk, span.offset, first))
+
+
+async def _arrived(piece: Piece, fetched: asyncio.Future[OnDisk] | None) -> Piece:
+    """What could not be fetched is tried again by whoever sends it, who then says why not."""
+    if fetched is not None:
+        with contextlib.suppress(HuitongError):
+            await fetched
+    return piece
 
 
 async def _each(pieces: Iterable[Piece] | AsyncIterable[Piece]) -> AsyncIterator[Piece]:

@@ -18,6 +18,7 @@ from huitong.base.errors import HuitongError, NotFound, NotSignedIn
 from huitong.base.log import logger
 from huitong.imaging.doors import (
     dicomweb_frames,
+    dicomweb_links,
     dicomweb_metadata,
     dicomweb_query,
     dicomweb_rendered,
@@ -57,6 +58,9 @@ RESOURCES: dict[str, dict[str, Handler]] = {
     f"{_INSTANCE}/frames/{{frames}}": {"GET": dicomweb_frames.retrieve_frames},
     f"{_INSTANCE}/frames/{{frames}}/rendered": {"GET": dicomweb_rendered.rendered},
     f"{_INSTANCE}/frames/{{frames}}/thumbnail": {"GET": dicomweb_rendered.thumbnail},
+    f"{_STUDY}/links": {"GET": dicomweb_links.links},
+    f"{_SERIES}/links": {"GET": dicomweb_links.links},
+    f"{_INSTANCE}/links": {"GET": dicomweb_links.links},
     "series": {"GET": dicomweb_query.searching(Level.SERIES)},
     "instances": {"GET": dicomweb_query.searching(Level.INSTANCE)},
 }

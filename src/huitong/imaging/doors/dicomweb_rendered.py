@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from huitong.base.errors import BadRequest, CannotRender, NotAcceptable
 from huitong.imaging import actions
-from huitong.imaging.doors.answers import VARY, Piece, Span, whole_or_range
+from huitong.imaging.doors.answers import VARY, Piece, Span, unchanged, whole_or_range
 from huitong.imaging.doors.dicomweb_call import Call
 from huitong.imaging.model import StoredInstance
 from huitong.imaging.pixels import rendered as kinds
@@ -40,8 +40,10 @@ async def rendered(call: Call) -> Response:
     }
     if not options["accept"]:
         raise NotAcceptable("rendered resources come in single part")
-    made = await run_sync(_render, call, stored, options)
     key = hashlib.sha256(f"{stored.sha256} {sorted(options.items())}".encode()).hexdigest()[:32]
+    if (known := unchanged(call.request, key, _A_DAY)) is not None:
+        return known
+    made = await run_sync(_render, call, stored, options)
     pieces: list[Piece]
     if made.body is not None:
         pieces = [made.body]

@@ -76,7 +76,7 @@ def _native(frame: Frame) -> Samples:
         return to_rgb(wide, pixel.photometric)
     samples = _buffer(data, kind, pixel.frame_samples)
     if frame.big_endian:
-        samples = samples.astype(pixel.dtype)
+        samples = samples.astype(pixel.dtype, copy=False)
     return _coloured(_stored_bits(samples, pixel), pixel, pixel.planar)
 
 

@@ -113,7 +113,9 @@ def shades(samples: Samples, pixel: ImagePixel, pipeline: Pipeline, padding: tup
         pipeline = replace(pipeline, window=_window_of(samples, pipeline, padding), function="LINEAR_EXACT")
     if samples.dtype.itemsize <= 2 and samples.dtype.kind in "iu":
         table = _shade_table(pipeline, samples.dtype.str, padding)
-        return np.take(table, samples.view(f"u{samples.dtype.itemsize}"))
+        index = samples.view(f"u{samples.dtype.itemsize}")
+        # Every index is in the table; `clip` says so to NumPy, which otherwise prepares for one that is not.
+        return np.take(table, index, out=np.empty(index.shape, np.uint8), mode="clip")
     shaded = pipeline.shade(samples.astype(np.float64))
     if padding is not None:
         shaded[(samples >= padding[0]) & (samples <= padding[1])] = 0

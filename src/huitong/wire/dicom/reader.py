@@ -42,6 +42,7 @@ from huitong.wire.dicom.entries import (
     unknown,
 )
 from huitong.wire.dicom.pixels import Buffer, Fragment, Header, fragments, number
+from huitong.wire.dicom.recall import recall
 from huitong.wire.dicom.values import DECODERS, Decoder, Element, un
 from huitong.wire.dicom.vr import BYTES_VR, KNOWN_VR
 
@@ -76,9 +77,9 @@ class Reader:
     """
 
     __slots__ = (
-        "bulk", "count", "data", "explicit_table", "extended", "foreign", "header", "implicit_table", "octets_read",
-        "order", "partial", "pending", "pixel", "problems", "stack", "unpack_explicit", "unpack_implicit",
-        "unpack_item", "unpack_long", "uris", "whole",
+        "bulk", "count", "data", "explicit_table", "extended", "foreign", "header", "implicit_table",
+        "octets_read", "order", "partial", "pending", "pixel", "problems", "stack", "terms", "unpack_explicit",
+        "unpack_implicit", "unpack_item", "unpack_long", "uris", "whole",
     )  # fmt: skip
 
     def __init__(self, data: Any, whole: Buffer, order: str) -> None:
@@ -98,6 +99,8 @@ class Reader:
         self.pixel: tuple[str, int, int, list[Fragment] | None] | None = None
         #: Text beyond ASCII was met.
         self.foreign = False
+        #: Character sets of the data set itself.
+        self.terms: tuple[str, ...] = ()
         self.count = 0
         self.octets_read = 0
         self.explicit_table = EXPLICIT[order]
@@ -107,13 +110,17 @@ class Reader:
         self.unpack_item = struct.Struct(order + "HHL").unpack_from
         self.unpack_long = struct.Struct(order + "L").unpack_from
 
-    def read(self, start: int, *, explicit: bool) -> None:
-        """Read the data set that begins at `start` to its end, or as far as it can be read."""
+    def read(self, start: int, *, explicit: bool, plainly: bool = True) -> None:
+        """Read the data set that begins at `start` to its end, or as far as it can be read.
+
+        Not `plainly`: with the help of `recall`. Raises NeedWhole where it has to be done plainly, with all of it.
+        """
         loop = self.explicit if explicit else self.implicit
         try:
-            end = loop(start, len(self.data), self.header, 0, "", self.text(()))
+            begun = start if plainly else recall(self, start, explicit)
+            end = loop(begun, len(self.data), self.header, 0, "", self.text(self.terms))
         except (_Cut, struct.error) as cut:
-            if self.partial:
+            if self.partial or not plainly:
                 raise NeedWhole from cut
             self.problems.append(str(cut) if isinstance(cut, _Cut) else "the data set is cut off")
             _sort_deep(self.header)
@@ -122,6 +129,8 @@ class Reader:
                 if self.partial:
                     raise NeedWhole
                 self.problems.append("the data set ends before the data do")
+            if begun > start and list(self.header) != sorted(self.header):
+                _sort(self.header)
         self.settle()
 
     def text(self, terms: tuple[str, ...]) -> Decode:
@@ -146,13 +155,16 @@ class Reader:
 
     # The two loops are alike but for how an element begins; every instruction here is paid for each element received.
 
-    def explicit(self, pos: int, end: int, header: Header, depth: int, path: str, text: Decode) -> int:
-        """Read an explicit VR data set up to `end` or its delimitation item into `header`; where reading goes on."""
+    def explicit(self, pos: int, end: int, header: Header, depth: int, path: str, text: Decode, most: int = 0) -> int:
+        """Read an explicit VR data set up to `end` or its delimitation item into `header`; where reading goes on.
+
+        With `most`, at most so many elements.
+        """
         data, unpack, table = self.data, self.unpack_explicit, self.explicit_table
         last, ordered, reading = "", True, True
         while reading and pos < end:
             chunk, elsewhere, n = pos, 0, 0
-            for n in range(256):  # noqa: B007 - what it came to is spent below
+            for n in range(most or 256):  # noqa: B007 - what it came to is spent below
                 if pos >= end:
                     break
                 raw, length = unpack(data, pos)
@@ -189,17 +201,19 @@ class Reader:
                     pos = self.other(key, kind, vr, decode, start, length, end, header, depth, path, text, True)
                     elsewhere += pos - start
             self.spend(n + 1, pos - chunk - elsewhere)
+            if most:
+                break
         if not ordered:
             _sort(header)
         return pos
 
-    def implicit(self, pos: int, end: int, header: Header, depth: int, path: str, text: Decode) -> int:
+    def implicit(self, pos: int, end: int, header: Header, depth: int, path: str, text: Decode, most: int = 0) -> int:
         """The same for implicit VR."""
         data, unpack, table = self.data, self.unpack_implicit, self.implicit_table
         last, ordered, reading = "", True, True
         while reading and pos < end:
             chunk, elsewhere, n = pos, 0, 0
-            for n in range(256):  # noqa: B007 - what it came to is spent below
+            for n in range(most or 256):  # noqa: B007 - what it came to is spent below
                 if pos >= end:
                     break
                 raw, length = unpack(data, pos)
@@ -232,6 +246,8 @@ class Reader:
                     pos = self.other(key, kind, vr, decode, start, length, end, header, depth, path, text, False)
                     elsewhere += pos - start
             self.spend(n + 1, pos - chunk - elsewhere)
+            if most:
+                break
         if not ordered:
             _sort(header)
         return pos
@@ -263,7 +279,10 @@ class Reader:
             raise _Cut("Specific Character Set goes beyond the end of the data")
         header[_CHARSET_TAG] = {"vr": "CS", "Value": list(_UTF8)}
         declared = self.data[start : start + min(length, 256)].decode("latin-1").rstrip(" \0")
-        return self.text(tuple(term.strip(" \0") for term in declared.split("\\")[:8]))
+        terms = tuple(term.strip(" \0") for term in declared.split("\\")[:8])
+        if header is self.header:
+            self.terms = terms
+        return self.text(terms)
 
     def other(
         self,

@@ -178,7 +178,7 @@ def _read(buffer: Any, at: int, explicit: bool, order: str) -> Reader:
     if isinstance(buffer, memoryview):
         reader = Reader(bytes(buffer[: at + _HEAD_BYTES]), buffer, order)
         try:
-            reader.read(at, explicit=explicit)
+            reader.read(at, explicit=explicit, plainly=False)
         except NeedWhole:
             reader = Reader(bytes(buffer), buffer, order)
         else:
