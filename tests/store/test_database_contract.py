@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import AbstractContextManager, ExitStack, closing
 from typing import Any
 
 import psycopg
@@ -15,11 +16,12 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import delete, insert, select, text
+from tests import homes
 from tests.store.conftest import POSTGRESQL, SQLITE, Databases
 
 from huitong.base.errors import StoreUnavailable
 from huitong.imaging import tables
-from huitong.store import marks
+from huitong.store import marks, postgres
 from huitong.store.database import Database, Session
 from huitong.store.tables import MARK, PACK
 
@@ -29,6 +31,16 @@ ALL = "SELECT name, value FROM mark ORDER BY name"
 
 def note(session: Session, name: str, value: str = "x") -> None:
     session.run(ADD, {"name": name, "value": value})
+
+
+def within(transaction: AbstractContextManager[Any], *work: Callable[[Any], object]) -> None:
+    with transaction as tx:
+        for each in work:
+            each(tx)
+
+
+def fail(_: object) -> None:
+    raise ZeroDivisionError
 
 
 def names(database: Database) -> list[str]:
@@ -49,13 +61,11 @@ def test_what_is_committed_is_there_for_every_other_connection(databases: Databa
 
 
 def test_what_raises_is_undone_and_the_connection_goes_on(database: Database) -> None:
-    with pytest.raises(ZeroDivisionError), database.write() as tx:
-        marks.write(tx, "a", "x")
-        raise ZeroDivisionError
+    with pytest.raises(ZeroDivisionError):
+        within(database.write(), lambda tx: marks.write(tx, "a", "x"), fail)
     with closing(database.session()) as session:
-        with pytest.raises(ZeroDivisionError), session.write():
-            note(session, "b")
-            raise ZeroDivisionError
+        with pytest.raises(ZeroDivisionError):
+            within(session.write(), lambda _: note(session, "b"), fail)
         assert names(database) == []
         with session.write():
             note(session, "c")
@@ -64,9 +74,8 @@ def test_what_raises_is_undone_and_the_connection_goes_on(database: Database) ->
 
 def test_a_statement_that_fails_undoes_those_before_it(database: Database) -> None:
     with closing(database.session()) as session:
-        with pytest.raises(StoreUnavailable), session.write():
-            note(session, "a")
-            note(session, "a")
+        with pytest.raises(StoreUnavailable):
+            within(session.write(), *[lambda _: note(session, "a")] * 2)
         assert names(database) == []
         assert not session.broken
 
@@ -397,14 +406,52 @@ def test_a_connection_that_was_cut_is_a_fault_of_ours_and_known_to_be_broken(dat
             with pytest.raises(StoreUnavailable):
                 use(session)
             assert session.broken
-    with pytest.raises(StoreUnavailable), database.write() as tx:
+    for transaction in (database.write(), database.read()):
+        with pytest.raises(StoreUnavailable):
+            within(transaction, lambda _: _cut_all(database), lambda tx: tx.execute(text("SELECT 1")))
+    with pytest.raises(StoreUnavailable):
+        within(database.reading(), lambda _: _cut_all(database), lambda session: session.rows("SELECT 1", {}))
+
+
+@pytest.mark.scaled
+@pytest.mark.parametrize("empty_databases", [POSTGRESQL], indirect=True)
+def test_a_server_that_starts_anew_costs_whoever_asks_next_nothing(databases: Databases) -> None:
+    """Connections that were open and idle are not tried."""
+    database = databases.opened[0]
+    for _ in range(3):
+        with ExitStack() as many:
+            for _ in range(3):
+                many.enter_context(database.reading())
+                many.enter_context(database.read()).execute(text("SELECT 1"))
         _cut_all(database)
-        tx.execute(text("SELECT 1"))
-    with pytest.raises(StoreUnavailable), database.reading() as session:
-        _cut_all(database)
-        session.rows("SELECT 1", {})
-    with database.reading() as session:  # another one
-        assert session.rows("SELECT 1", {})[0][0] == 1
+        for _ in range(4):
+            with database.reading() as session, database.read() as tx:
+                assert session.rows("SELECT 1", {})[0][0] == tx.execute(text("SELECT 1")).scalar_one() == 1
+
+
+@pytest.mark.scaled
+@pytest.mark.parametrize("empty_databases", [POSTGRESQL], indirect=True)
+def test_a_statement_may_take_long_but_a_server_that_hangs_is_not_waited_for(
+    databases: Databases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres, "_PATIENCE_S", 0.3)
+    monkeypatch.setitem(postgres._CONNECT, "connect_timeout", 2)
+    database = databases.opened[0]
+    server, _ = homes.servers()
+    with closing(database.session()) as session:
+        assert len(session.rows("SELECT pg_sleep(1)", {})) == 1
+        server.signal(signal.SIGSTOP)
+        began = time.monotonic()
+        try:
+            with pytest.raises(StoreUnavailable, match="does not answer"):
+                session.rows("SELECT 1", {})
+            assert session.broken
+            with pytest.raises(StoreUnavailable):
+                database.check()
+            assert time.monotonic() - began < 10
+        finally:
+            server.signal(signal.SIGCONT)
+    database.check()
 
 
 @pytest.mark.scaled
@@ -421,17 +468,14 @@ def test_a_claim_whose_connection_was_cut_is_taken_again(databases: Databases) -
 
 def _cut_all(database: Database) -> None:
     """As a server that restarts, or a firewall that forgets."""
+    others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
     with psycopg.connect(getattr(database, "_url", ""), autocommit=True) as connection:
-        connection.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        )
+        while connection.execute(f"SELECT pg_terminate_backend(pid) {others}".encode()).fetchall():
+            time.sleep(0.01)
 
 
 def test_a_server_that_is_not_there_is_unavailable_within_seconds() -> None:
-    from huitong.store.postgres import PostgresDatabase
-
-    database = PostgresDatabase("postgresql://huitong@127.0.0.1:1/none")
+    database = postgres.PostgresDatabase("postgresql://huitong@127.0.0.1:1/none")
     began = time.monotonic()
     for use in (database.session, database.check, database.migrate, lambda: database.claim(alone=False)):
         with pytest.raises(StoreUnavailable):
