@@ -42,11 +42,11 @@ def servers() -> tuple[LocalPostgres, LocalS3]:
     return postgres, s3
 
 
-def new_database() -> str:
-    """The URL of a migrated database without rows."""
+def new_database(*, migrated: bool = True) -> str:
+    """The URL of a database without rows."""
     postgres, _ = servers()
     name = f"test{next(_number)}_{os.getpid()}"
-    _administer(postgres, f"CREATE DATABASE {name} TEMPLATE pattern")
+    _administer(postgres, f"CREATE DATABASE {name} TEMPLATE {'pattern' if migrated else 'template1'}")
     return postgres.url(name)
 
 

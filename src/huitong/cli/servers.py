@@ -69,8 +69,9 @@ class LocalServer:
 
     def signal(self, number: signal.Signals) -> None:
         """To the server and all that it has started."""
-        with suppress(ProcessLookupError):
-            os.killpg(self.pid, number)
+        for pid in _family(self.pid):
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
 
     def kill(self) -> None:
         """As a machine that stops."""
@@ -219,6 +220,15 @@ def _pg_folder() -> Path | None:
 def _weed() -> str | None:
     beside = Path(sys.executable).with_name("weed")
     return str(beside) if beside.exists() else shutil.which("weed")
+
+
+def _family(pid: int) -> list[int]:
+    """The process and those below it, as far as the system tells: PostgreSQL's are in sessions of their own."""
+    found = [pid]
+    for each in found:
+        with suppress(OSError):
+            found += map(int, Path(f"/proc/{each}/task/{each}/children").read_text("ascii").split())
+    return found
 
 
 def _free_port() -> int:

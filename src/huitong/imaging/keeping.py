@@ -118,6 +118,7 @@ class Keeper:
             self._opened.close()
             self._opened = None
         if self._opened is None:
+            self._store.claim.renew()  # lost with the same server
             self._opened = self._store.database.session()
         return self._opened
 

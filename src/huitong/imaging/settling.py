@@ -66,6 +66,7 @@ class Settler:
         wait_s = min(max(self._store.settings.settle_s / 4, 0.05), 5.0)
         while not self._stop.wait(wait_s):
             try:
+                self._store.claim.renew()
                 if self._held():
                     continue
                 merging.delete_emptied(self._store, round(self._clock().timestamp() * 1000))

@@ -120,9 +120,7 @@ class Database(ABC):
     @contextmanager
     def reading(self) -> Iterator[Session]:
         """A session for reading at one moment, from those kept open."""
-        with self._idle_lock:
-            session = self._idle.pop() if self._idle else None
-        session = session or self.session()
+        session = self._idle_session() or self.session()
         try:
             with session.snapshot():
                 yield session
@@ -133,6 +131,15 @@ class Database(ABC):
                     self._idle.append(session)
             if not keep:
                 session.close()
+
+    def _idle_session(self) -> Session | None:
+        """None where each was ended meanwhile by a server that started anew."""
+        while True:
+            with self._idle_lock:
+                session = self._idle.pop() if self._idle else None
+            if session is None or not session.broken:
+                return session
+            session.close()
 
     def migrate(self) -> None:
         """The schema is the newest; nothing happens when it was."""

@@ -7,8 +7,10 @@ the one who held it before committed. Text columns compare bytewise (COLLATE "C"
 from __future__ import annotations
 
 import re
+import select
+import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from functools import lru_cache
 from itertools import count
@@ -17,11 +19,11 @@ from typing import Any
 import psycopg
 from psycopg.types.string import StrDumperUnknown
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.exc import DBAPIError, DisconnectionError
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from huitong.base import log as logs
-from huitong.base.errors import HuitongError, OurFault, SettingsError, StoreFull, StoreUnavailable
+from huitong.base.errors import OurFault, SettingsError, StoreFull, StoreUnavailable
 from huitong.store.database import Claim, Database, Session, lock_keys
 
 log = logs.logger(__name__)
@@ -41,9 +43,11 @@ _READING = f"{_OPTIONS} -c default_transaction_isolation=repeatable\\ read -c de
 #: What this needs: `INSERT … RETURNING`, covering indices, generated keys are older; older servers are out of support.
 _OLDEST = 13
 #: SQLSTATE classes (PostgreSQL, appendix A) that are faults of the server or of two at once; all others are mistakes of
-#: ours and stay what they are.
+#: ours and stay what they are. A table that is not there: the database is another, or has not been restored yet.
 _SERVER_FAULTS = ("08", "23", "25", "40", "53", "55", "57", "58", "XX")
-_DISK_FULL = "53100"
+_DISK_FULL, _NO_TABLE = "53100", "42P01"
+#: An answer that takes longer is waited for as long as the server answers others.
+_PATIENCE_S = 8.0
 #: The names of the two locks by which processes tell of themselves, and how long they are waited for.
 _CLAIM, _CLAIM_WAIT_S = "huitong.claim", 3.0
 
@@ -58,6 +62,57 @@ class _WithoutNul(StrDumperUnknown):
 
     def dump(self, obj: str) -> Any:
         return super().dump(obj.replace("\0", "") if "\0" in obj else obj)
+
+
+class _Connection(psycopg.Connection[Any]):
+    """A connection that waits for no server that hangs.
+
+    A statement may take minutes where there is much to do. Whether it does, or the server stands still (its disk, its
+    machine), another connection tells: that one is made within seconds or not at all.
+    """
+
+    url = ""
+
+    def wait(self, gen: Generator[Any, Any, Any], *args: Any, **more: Any) -> Any:
+        return super().wait(self._watched(gen), *args, **more)
+
+    def _watched(self, gen: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
+        look_at = time.monotonic() + _PATIENCE_S
+        try:
+            wanted = next(gen)
+            while True:
+                ready = yield wanted
+                if not ready and time.monotonic() > look_at:
+                    self._look()
+                    look_at = time.monotonic() + _PATIENCE_S
+                wanted = gen.send(ready)
+        except StopIteration as done:
+            return done.value
+
+    def _look(self) -> None:
+        try:
+            psycopg.connect(self.url, **_CONNECT).close()
+        except psycopg.errors.ConnectionTimeout:
+            self.pgconn.finish()
+            raise psycopg.OperationalError("the server does not answer") from None
+        except psycopg.Error:  # it answers, or the kernel will soon say that it is gone
+            return
+
+    @property
+    def hung_up(self) -> bool:
+        """Whether the server ended an idle connection: it says so by itself, or its kernel does."""
+        if self.closed or self.broken:
+            return True
+        said = select.poll()
+        said.register(self.pgconn.socket, select.POLLIN)
+        return bool(said.poll(0))
+
+
+def _connected(url: str, options: str, **more: Any) -> _Connection:
+    raw = _Connection.connect(url, options=options, **_CONNECT, **more)
+    raw.url = url
+    raw.adapters.register_dumper(str, _WithoutNul)
+    return raw
 
 
 class PostgresDatabase(Database):
@@ -137,10 +192,7 @@ class PostgresSession(Session):
 
     def __init__(self, url: str) -> None:
         with _faults():
-            self._raw: psycopg.Connection[Any] = psycopg.connect(
-                url, autocommit=True, row_factory=_by_index_and_name, options=_OPTIONS, **_CONNECT
-            )
-            self._raw.adapters.register_dumper(str, _WithoutNul)
+            self._raw = _connected(url, _OPTIONS, autocommit=True, row_factory=_by_index_and_name)
             self._cursor = self._raw.cursor()
 
     @contextmanager
@@ -182,7 +234,7 @@ class PostgresSession(Session):
 
     @property
     def broken(self) -> bool:
-        return bool(self._raw.closed or self._raw.broken)
+        return self._raw.hung_up
 
     def close(self) -> None:
         self._raw.close()
@@ -193,6 +245,7 @@ class _PostgresClaim(Claim):
 
     def __init__(self, connect: Callable[[], Session], alone: bool) -> None:
         self._connect, self._alone = connect, alone
+        self._lock = threading.Lock()
         self._session = self._taken()
 
     def _taken(self) -> Session:
@@ -207,11 +260,10 @@ class _PostgresClaim(Claim):
         return session
 
     def renew(self) -> None:
-        if not self._session.broken:
-            with suppress(HuitongError):
-                self._session.rows("SELECT 1", {})
-        if self._session.broken:
-            self._session = self._taken()
+        with self._lock:
+            if self._session.broken:
+                self._session.close()
+                self._session = self._taken()
 
     def close(self) -> None:
         self._session.close()
@@ -247,12 +299,14 @@ def _row_class(names: tuple[str, ...]) -> type[Row]:
 
 
 def _engine(url: str, options: str) -> Engine:
-    target = make_url(url).set(drivername="postgresql+psycopg")
-    engine = create_engine(target, pool_size=8, max_overflow=8, connect_args={**_CONNECT, "options": options})
+    engine = create_engine(
+        "postgresql+psycopg://", creator=lambda: _connected(url, options), pool_size=8, max_overflow=8
+    )
 
-    @event.listens_for(engine, "connect")
-    def _connected(raw: psycopg.Connection[Any], _entry: ConnectionPoolEntry) -> None:
-        raw.adapters.register_dumper(str, _WithoutNul)
+    @event.listens_for(engine, "checkout")
+    def _taken(raw: _Connection, _entry: ConnectionPoolEntry, _proxy: PoolProxiedConnection) -> None:
+        if raw.hung_up:
+            raise DisconnectionError  # the pool makes another
 
     return engine
 
@@ -279,4 +333,4 @@ def _fault_of(cause: BaseException | None) -> OurFault | None:
         return StoreFull(said)
     if state is None:  # not from the server: the connection could not be made, or is lost
         return StoreUnavailable(said) if isinstance(cause, (psycopg.OperationalError, psycopg.InterfaceError)) else None
-    return StoreUnavailable(said) if state.startswith(_SERVER_FAULTS) else None
+    return StoreUnavailable(said) if state.startswith(_SERVER_FAULTS) or state == _NO_TABLE else None
