@@ -323,7 +323,8 @@ def test_a_database_is_used_by_many_or_by_one_alone(databases: Databases) -> Non
 
 # --- the schema ---
 
-#: Made by hand: SQLAlchemy knows no virtual tables, nor the tables that FTS5 keeps behind one, nor an index on arrays, nor triggers.
+#: Made by hand: SQLAlchemy knows no virtual tables, nor those that FTS5 keeps behind one, nor triggers, nor an index on
+#: arrays.
 _BY_HAND = ("study_grams", "study_by_grams", "study_day")
 
 
