@@ -120,6 +120,7 @@ WAYS = [
     pytest.param((), id="by column"),
     pytest.param((Condition("00100020", Match.WILDCARD, ("*000*",)),), id="by grams"),
     pytest.param((Condition("00100020", Match.WILDCARD, ("*0*",)),), id="by walking"),
+    pytest.param((Condition("00080061", Match.EQUAL, ("CT", "MR")),), id="by modality"),
 ]
 
 
@@ -360,7 +361,7 @@ def statements(large: TestArchive, monkeypatch: pytest.MonkeyPatch) -> Callable[
         ("PatientSex=F", None, "study_by_sex"),
         ("", "YUNCHENG", "study_by_institution"),
         ("StudyDate=20000101-20151231", "YUNCHENG", "study_by_institution"),
-        ("ModalitiesInStudy=CT", None, "study_by_date"),
+        ("ModalitiesInStudy=CT", None, "study_by_modalities"),
         ("ModalitiesInStudy=CT&StudyDate=20000101-20151231", "YUNCHENG", "study_by_institution"),
         ("PatientID=*7*", None, "study_by_date"),
     ],

@@ -108,8 +108,8 @@ def find(work: Work, query: Query) -> Found:
         if query.level is Level.INSTANCE:
             read = _header_reader(work)
             return finding.find_instances(session, query, read, limit=limit, count_limit=settings.count_limit)
-        plan = study_plan(session.kind, query)
-        hits = search.find_studies(session, plan, query, limit=limit, count_limit=settings.count_limit)
+        plan, columns = study_plan(session.kind, query), finding.STUDY_ANSWERED
+        hits = search.find_studies(session, plan, query, limit=limit, count_limit=settings.count_limit, columns=columns)
     rows = [finding.study_json(r, query) for r in hits.rows]
     return Found(rows, hits.total, hits.at_least, hits.next)
 

@@ -28,6 +28,10 @@ _BATCH = 200
 _NO_LIMIT = 2**62
 
 
+#: What `study_json` reads.
+STUDY_ANSWERED = ("study_uid", "modalities", "series_count", "instance_count", "attributes")
+
+
 def study_json(r: Any, query: Query) -> dict[str, Any]:
     """A row of the study table as an answer."""
     known = orjson.loads(r["attributes"])

@@ -12,8 +12,9 @@ How a page of studies is found, whatever the archive's size:
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Any
 
@@ -23,7 +24,7 @@ from huitong.base.errors import BadRequest
 from huitong.imaging.plan import RANKED, Plan, Values, looked_at
 from huitong.imaging.tables import STUDY
 from huitong.store.database import Session
-from huitong.wire.query import Condition, Match, Query
+from huitong.wire.query import Match, Query
 from huitong.wire.text import pattern_to_like, to_regex
 
 #: Candidates that are listed and sorted; more are walked.
@@ -40,13 +41,15 @@ _LONG_WAY = 500
 _TICK = 64
 #: Different sets of modalities that are told apart; an archive has hundreds.
 _SETS = 5000
+#: So many sets are read side by side for a page, and so many rows of each.
+_MERGED_SETS, _MERGED_ROWS = 50, 1000
 #: Grams asked for: what has these has few others to be checked.
 _TOKENS = 48
 
 Key = tuple[str, str, int]
 _ORDER = "ORDER BY study_date DESC, study_time DESC, pk DESC"
 _KEY = "study_date, study_time, pk"
-_EVERY_COLUMN = ", ".join(f"study.{column.name}" for column in STUDY.columns)
+EVERY_COLUMN = tuple(column.name for column in STUDY.columns)
 
 
 def key_of(row: Any) -> Key:
@@ -107,11 +110,17 @@ def _modality_filter(session: Session, plan: Plan) -> tuple[str, list[str] | Non
     """The condition on `study.modalities` as a filter, and the sets that fulfil it if they could be named."""
     if not plan.modalities:
         return None
+    sets = _sets(session, plan)
+    return (_likes(plan), None) if sets is None else (plan.values.among(looked_at("modalities"), sets), sets)
+
+
+def _sets(session: Session, plan: Plan) -> list[str] | None:
+    """The sets of modalities that there are and that are asked for; None where there are too many to be told apart."""
     there = [r[0] for r in session.rows(_DISTINCT, {"most": _SETS + 1})]
     if len(there) > _SETS:
-        return _likes(plan), None
-    sets = [each for each in there if all(_has_modality(each.split(), c) for c in plan.modalities)]
-    return plan.values.among(looked_at("modalities"), sets), sets
+        return None
+    wanted = [(c.match, [to_regex(value, ignore_case=True) for value in c.values]) for c in plan.modalities]
+    return [each for each in there if all(_has_modality(each.split(), *c) for c in wanted)]
 
 
 #: From one set of modalities to the next by the index, instead of all rows.
@@ -124,10 +133,9 @@ _DISTINCT = """
 """
 
 
-def _has_modality(modalities: list[str], condition: Condition) -> bool:
-    if condition.match is Match.EMPTY:
+def _has_modality(modalities: list[str], match: Match, wanted: list[re.Pattern[str]]) -> bool:
+    if match is Match.EMPTY:
         return not modalities
-    wanted = [to_regex(value, ignore_case=True) for value in condition.values]
     return any(expression.fullmatch(modality) for modality in modalities for expression in wanted)
 
 
@@ -268,7 +276,7 @@ class Walk:
 
 @dataclass(frozen=True, slots=True)
 class Hits:
-    """Rows of `study` in order, and what is known of the rest."""
+    """Studies in order, and what is known of the rest."""
 
     rows: list[Any]
     total: int | None
@@ -276,19 +284,38 @@ class Hits:
     next: str | None
 
 
-def find_studies(session: Session, plan: Plan, query: Query, *, limit: int, count_limit: int) -> Hits:
-    """A page of studies, newest first."""
+def find_studies(
+    session: Session,
+    plan: Plan,
+    query: Query,
+    *,
+    limit: int,
+    count_limit: int,
+    columns: Sequence[str] = EVERY_COLUMN,
+) -> Hits:
+    """A page of studies, newest first, with these columns and those of their order."""
     most = None if query.count_exactly else count_limit
     start = Cursor.read(query.after) if query.after is not None else Cursor(None, query.offset)
+    if start.skip + limit <= _MERGED_ROWS and (sets := _sets_alone(session, plan)) is not None:
+        return _merged_page(session, plan, sets, start, limit, most, columns)
     way = way_to(session, plan, count_limit=most)
     if not plan.checks and not way.filters and not way.sparse:
-        return _plain_page(session, way, plan, start, limit, most)
-    if way.sparse or most is None:
-        return _listed(session, way, plan, start, limit)
-    return _walked(session, way, plan, start, limit, most)
+        return _plain_page(session, way, plan, start, limit, most, columns)
+    hits = (
+        _listed(session, way, plan, start, limit)
+        if way.sparse or most is None
+        else _walked(session, way, plan, start, limit, most)
+    )
+    return replace(hits, rows=_full(session, hits.rows, columns))
 
 
-def _plain_page(session: Session, way: Way, plan: Plan, start: Cursor, limit: int, most: int | None) -> Hits:
+def _of_page(columns: Sequence[str]) -> str:
+    return ", ".join(f"study.{name}" for name in dict.fromkeys((*columns, "study_date", "study_time", "pk")))
+
+
+def _plain_page(
+    session: Session, way: Way, plan: Plan, start: Cursor, limit: int, most: int | None, columns: Sequence[str]
+) -> Hits:
     """Keys from an index alone; how many there are from the days where there is no other condition."""
     whole = plan.keys.keys() <= {"institution"}
     drive, values, skip = [*way.drive], {**plan.values.named, **_bound(start.key)}, start.skip
@@ -299,7 +326,7 @@ def _plain_page(session: Session, way: Way, plan: Plan, start: Cursor, limit: in
         values["from_day"], skip = day
     sql = f"SELECT pk AS of_page FROM study WHERE {_all_of(drive)} {_ORDER} LIMIT :rows OFFSET :skip"
     rows = session.rows(
-        f"SELECT {_EVERY_COLUMN} FROM ({sql}) AS page JOIN study ON study.pk = page.of_page",
+        f"SELECT {_of_page(columns)} FROM ({sql}) AS page JOIN study ON study.pk = page.of_page",
         {**values, "rows": limit + 1, "skip": skip},
     )
     rows.sort(key=key_of, reverse=True)
@@ -313,6 +340,38 @@ def _plain_page(session: Session, way: Way, plan: Plan, start: Cursor, limit: in
         if most is not None and total > most:
             return Hits(rows[:limit], None, total, more)
     return Hits(rows[:limit], total, total, more)
+
+
+def _sets_alone(session: Session, plan: Plan) -> list[str] | None:
+    """The sets of modalities that are asked for, where they are few and nothing else is but days."""
+    if not plan.modalities or plan.keys or plan.filters or plan.checks or plan.tokens or plan.pks is not None:
+        return None
+    sets = _sets(session, plan)
+    return sets if sets is not None and len(sets) <= _MERGED_SETS else None
+
+
+def _merged_page(
+    session: Session,
+    plan: Plan,
+    sets: list[str],
+    start: Cursor,
+    limit: int,
+    most: int | None,
+    columns: Sequence[str],
+) -> Hits:
+    """The newest of each set from the index on modalities, and of these the page."""
+    where = _all_of(["modalities = :set", *plan.where, *([] if start.key is None else [_BEHIND])])
+    sql = f"SELECT {_KEY} FROM study WHERE {where} {_ORDER} LIMIT :rows"
+    values = {**plan.values.named, **_bound(start.key), "rows": start.skip + limit + 1}
+    found = [key for each in sets for key in session.rows(sql, {**values, "set": each})]
+    found.sort(key=key_of, reverse=True)
+    page = found[start.skip : start.skip + limit]
+    more = Cursor.at(page[-1]).text() if len(found) > start.skip + limit else None
+    total = len(found)
+    if more or start.key is not None:
+        total = _count(session, plan.values.named, [plan.values.among("modalities", sets), *plan.where], most)
+    known = total if most is None or total <= most or not (more or start.key) else None
+    return Hits(_full(session, page, columns), known, total, more)
 
 
 def _count_days(session: Session, plan: Plan) -> int:
@@ -357,7 +416,7 @@ def _listed(session: Session, way: Way, plan: Plan, start: Cursor, limit: int) -
             if start.skip < passed <= start.skip + limit:
                 page.append(row)
     more = passed > start.skip + limit
-    return Hits(_full(session, plan, page), total, total, Cursor.at(page[-1]).text() if more and page else None)
+    return Hits(page, total, total, Cursor.at(page[-1]).text() if more and page else None)
 
 
 def _walked(session: Session, way: Way, plan: Plan, start: Cursor, limit: int, most: int) -> Hits:
@@ -373,19 +432,21 @@ def _walked(session: Session, way: Way, plan: Plan, start: Cursor, limit: int, m
             page.append(row)
     if more is None and walk.stopped is not None:
         more = Cursor.at(walk.stopped, max(start.skip - passed, 0))
-    rows, at_least, every = _full(session, plan, page), passed, more is None and start.key is None
+    at_least, every = passed, more is None and start.key is None
     if way.count is not None:
         at_least, every = way.count, way.count <= most
     elif not every and not plan.checks:
         at_least, every = Walk(session, way, plan, until=monotonic() + COUNT_S).count(most)
-    return Hits(rows, at_least if every else None, at_least, more.text() if more is not None else None)
+    return Hits(page, at_least if every else None, at_least, more.text() if more is not None else None)
 
 
-def _full(session: Session, plan: Plan, keys: list[Any]) -> list[Any]:
-    """The whole rows, in the order of the keys."""
-    values = Values(plan.values.kind)
+def _full(session: Session, keys: list[Any], columns: Sequence[str]) -> list[Any]:
+    """The rows, in the order of the keys."""
+    if not keys:
+        return []
+    values = Values(session.kind)
     among = values.among("pk", [key["pk"] for key in keys], "bigint")
-    rows = {r["pk"]: r for r in session.rows(f"SELECT {_EVERY_COLUMN} FROM study WHERE {among}", values.named)}
+    rows = {r["pk"]: r for r in session.rows(f"SELECT {_of_page(columns)} FROM study WHERE {among}", values.named)}
     return [rows[key["pk"]] for key in keys]
 
 
