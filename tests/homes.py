@@ -42,11 +42,11 @@ def servers() -> tuple[LocalPostgres, LocalS3]:
     return postgres, s3
 
 
-def new_database() -> str:
-    """The URL of a migrated database without rows."""
+def new_database(*, empty: bool = False) -> str:
+    """The URL of a migrated database without rows; `empty`: without tables."""
     postgres, _ = servers()
     name = f"test{next(_number)}_{os.getpid()}"
-    _administer(postgres, f"CREATE DATABASE {name} TEMPLATE pattern")
+    _administer(postgres, f"CREATE DATABASE {name} TEMPLATE {'template0' if empty else 'pattern'}")
     return postgres.url(name)
 
 
