@@ -11,11 +11,12 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import islice
+from typing import Any
 
-from sqlalchemy import Connection, delete, select, text, update
+from sqlalchemy import Connection, delete, exists, select, text, update
 
 from huitong.base import log as logs
-from huitong.base.errors import HuitongError
+from huitong.base.errors import HuitongError, StoreDamaged
 from huitong.imaging import records, rules
 from huitong.imaging.faults import TAIL, record_fault
 from huitong.imaging.model import Outcome
@@ -44,10 +45,14 @@ class Recovered:
     indexed: int = 0
     #: Records whose content the index has already, at another place.
     spare: int = 0
+    #: Records whose content the index had at a place that is gone; it names this one now.
+    found_again: int = 0
     #: Bytes that are no whole record: torn writes, which nobody was told of, or damage.
     left_bytes: int = 0
     #: Whole records that no longer read as the object they were.
     problems: list[str] = field(default_factory=list)
+    #: Blobs that the index names and that are not there.
+    gone: set[str] = field(default_factory=set)
 
     @property
     def clean(self) -> bool:
@@ -58,6 +63,7 @@ class Recovered:
         """What was counted, in the order to show."""
         return {
             "objects indexed": self.indexed,
+            "objects found at another place": self.found_again,
             "kept twice (harmless)": self.spare,
             "bytes of torn writes left alone": self.left_bytes,
             "damaged": len(self.problems),
@@ -90,13 +96,15 @@ def _recover(store: Store, progress: Progress) -> Recovered:
             read += sizes[name] - starts[name]
             progress(read, total)
     with store.database.write() as tx:
+        if gone := sorted(done.gone):
+            tx.execute(delete(PACK).where(PACK.c.name.in_(gone), ~exists().where(INSTANCE.c.pack_pk == PACK.c.pk)))
         if marks.read(tx, _REINDEXING):
             _first_come_first(tx)
             marks.write(tx, _REINDEXING, None)
         marks.write(tx, _RECOVERED, f"{began - _MARGIN:%Y%m/%Y%m%dT%H%M%S}")
     if done != Recovered():
-        counts = {"indexed": done.indexed, "spare": done.spare, "left_bytes": done.left_bytes}
-        log.warning("records recovered", damaged=len(done.problems), **counts)
+        counts = {"indexed": done.indexed, "spare": done.spare, "found_again": done.found_again}
+        log.warning("records recovered", damaged=len(done.problems), left_bytes=done.left_bytes, **counts)
     return done
 
 
@@ -130,9 +138,9 @@ def _recover_pack(store: Store, session: Session, name: str, start: int, done: R
         if found is not None:
             group.append(records.Indexed(*found, variant=0))
         if len(group) >= _GROUP:
-            _index(session, name, group, end, done)
+            _index(store, session, name, group, end, done)
             group = []
-    _index(session, name, group, end, done)
+    _index(store, session, name, group, end, done)
     with session.write():
         session.run("UPDATE pack SET sealed = 1 WHERE pk = :pk", {"pk": records.pack_pk(session, name)})
 
@@ -180,34 +188,58 @@ def _written_again(store: Store, name: str, walked: Walked, prepared: Prepared) 
         body.finish()
 
 
-def _index(session: Session, name: str, group: list[records.Indexed], end: int, done: Recovered) -> None:
+def _index(store: Store, session: Session, name: str, group: list[records.Indexed], end: int, done: Recovered) -> None:
     """Index what is new of the group; all of the pack before `end` has then been judged."""
     with session.write():
         session.lock(each.prepared.identity.study_uid for each in group)
         known = records.digests_at(session, [records.place_of(each.prepared) for each in group], records.Known())
-        new = []
+        new, again = list[records.Indexed](), list[records.Indexed]()
         for each in group:
             digests = known.setdefault(records.place_of(each.prepared), {})
             outcome, variant = rules.outcome(digests, each.prepared.body_sha256)
             if outcome is Outcome.ALREADY:
-                done.spare += not _is_this(session, each)
+                if _is_lost(store, session, each, done):
+                    again.append(records.Indexed(each.prepared, each.placed, variant))
+                else:
+                    done.spare += not _is_this(session, each)
                 continue
             digests[each.prepared.body_sha256] = variant
             new.append(records.Indexed(each.prepared, each.placed, variant))
         if new:
             records.write(session, new, records.Known())
+        for each in again:
+            records.point_again(session, each)
         records.pack_pk(session, name)
         records.advance_to(session, name, end)
     done.indexed += len(new)
+    done.found_again += len(again)
+
+
+def _is_lost(store: Store, session: Session, each: records.Indexed, done: Recovered) -> bool:
+    """Whether the index names a blob that is gone: it is older than the blobs, whose content was merged meanwhile."""
+    spot = _spot(session, each)
+    if spot is None or spot["pack"] == each.placed.blob:
+        return False
+    try:
+        store.blobs.open(spot["pack"]).size()
+    except StoreDamaged:
+        done.gone.add(spot["pack"])
+        return True
+    return False
 
 
 def _is_this(session: Session, each: records.Indexed) -> bool:
     """Whether the index names this very record: its writer was about to index it, too."""
+    spot = _spot(session, each)
+    return spot is not None and (spot["pack"], spot["payload_at"]) == (each.placed.blob, each.placed.payload_offset)
+
+
+def _spot(session: Session, each: records.Indexed) -> Any:
+    """The row of this content; None for a second copy within the group."""
     place = records.place_of(each.prepared)
     if each.prepared.body_sha256 not in records.digests_at(session, [place], records.Known()).get(place, {}):
-        return False  # a second copy within the group
-    spot = records.spot_of(session, place, each.prepared.body_sha256)
-    return bool(spot["pack"] == each.placed.blob and spot["payload_at"] == each.placed.payload_offset)
+        return None
+    return records.spot_of(session, place, each.prepared.body_sha256)
 
 
 # --- the whole index ---

@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, delete, desc, select, tuple_
 
-from huitong.base.errors import StoreDamaged, StoreUnavailable
+from huitong.base.errors import StoreDamaged
 from huitong.store.blobs import Walked
 from huitong.store.database import Database, Session
 from huitong.store.files import disk_faults
@@ -123,18 +123,13 @@ def _put(table: Table) -> str:
 def copy_pack(source: Packs, target: Objects, name: str, size: int) -> None:
     """The first `size` bytes of the pack are the object of the same name."""
     path = source.folder / name
-    with disk_faults():
-        if path.stat().st_size == size:
+    with disk_faults(), source.claim(name) as nobody_writes:
+        if nobody_writes and path.stat().st_size == size:
             target.adopt(name, path, size)
             return
-        with tempfile.NamedTemporaryFile(dir=target.cache, prefix="move-") as part, path.open("rb") as whole:
-            left = size
-            while left:
-                step = whole.read(min(left, _STEP_BYTES))
-                if not step:
-                    raise StoreUnavailable(f"{name} has become shorter")
-                part.write(step)
-                left -= len(step)
+        with tempfile.NamedTemporaryFile(dir=target.cache, prefix="move-") as part:
+            for at in range(0, size, _STEP_BYTES):
+                part.write(source.open(name).read(at, min(_STEP_BYTES, size - at)))
             part.flush()
             target.adopt(name, Path(part.name), size)
 
