@@ -39,8 +39,13 @@ test-tools:  ## Install what tests drive beside Python and Node: dcmtk, Chromium
 	@scripts/test-tools
 
 .PHONY: test
-test: setup test-tools  ## Run all tests (ARGS="-k name" for some)
+test: setup test-tools  ## Run all tests, those of the main job on either home (ARGS="-k name" for some)
 	@$(BIN)/python -m pytest $(ARGS)
+	@$(MAKE) test-scaled
+
+.PHONY: test-scaled
+test-scaled: setup test-tools  ## Run the tests of the main job on PostgreSQL and S3, started for them
+	@$(BIN)/python -m pytest --home scaled tests/app tests/browser tests/imaging tests/system tests/web $(ARGS) || [ "$$?" -eq 5 -a -n "$(ARGS)" ]
 
 .PHONY: lint
 lint: .venv/.python-ready  ## Look for faults and departures from the house style in the text of the code

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -35,6 +36,8 @@ _SENDERS = 4
 _WARM_S = 0.5
 #: Of what is sent: older than everything that is searched, so that it changes no answer.
 _SENT_DATE = "20150105"
+#: That a study takes on disk at most: in PostgreSQL 4.6 KB, in SQLite 3, and more while indices are made.
+_BYTES_EACH = 5500
 T = TypeVar("T", str, int)
 
 
@@ -298,6 +301,9 @@ class Growth:
                 why = "is measured already" if measured else f"is past: the archive has {there:,} studies"
                 self.say(f"{home}: {size:,} {why}")
                 continue
+            if (room := shutil.disk_usage(self.options.folder).free) < (size - there) * _BYTES_EACH:
+                self.say(f"{home}: {size:,} studies need more room than the {room / 1e9:.0f} GB that are free")
+                break
             there = self._filled(home, target, there, size)
             with running([target]):
                 self._measure(home, target, size)

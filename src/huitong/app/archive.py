@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from huitong.access.actions import Access
 from huitong.base.errors import SettingsError
 from huitong.base.settings import Settings
 from huitong.directory.actions import read_directory
 from huitong.imaging import actions as imaging
-from huitong.store.store import Store
+from huitong.store.store import Layout, Store
 
 Progress = Callable[[int, int], None]
 
@@ -27,9 +27,23 @@ class Archive:
 def open_now(settings: Settings) -> Archive:
     """Open for keeping and finding; what a crash left behind is indexed first."""
     directory = read_directory(settings.institutions, demo=settings.demo)
-    store = Store(settings)
-    imaging.recover(store)
+    store = _admitted(settings)
+    try:
+        imaging.recover(store)
+    except BaseException:
+        store.close()
+        raise
     return Archive(store, Access(store, directory))
+
+
+def _admitted(settings: Settings) -> Store:
+    """Raises SettingsError where the store is elsewhere by now, StoreUnavailable while it is still served as before."""
+    with closing(Store(settings)) as store:
+        held = imaging.admit(store)
+    if held:
+        with closing(Store(settings, alone=True)) as store:
+            imaging.begin_here(store)
+    return Store(settings)
 
 
 @asynccontextmanager
@@ -54,8 +68,25 @@ def reindex(settings: Settings, progress: Progress) -> imaging.Recovered:
         return imaging.reindex(store, progress)
 
 
+def move_store(
+    settings: Settings, to_database: str, to_blobs: str, *, quick: bool, progress: Progress
+) -> imaging.Moved:
+    """The store where these URLs say, those that are empty as before; also while a server runs."""
+    to = replace(settings, database=to_database or settings.database, blobs=to_blobs or settings.blobs)
+    with closing(Store(_existing(settings))) as store:
+        return imaging.move(store, to, quick=quick, progress=progress)
+
+
+def cancel_move(settings: Settings) -> None:
+    """A store whose move was killed takes objects again."""
+    with closing(Store(_existing(settings))) as store:
+        imaging.cancel_move(store)
+
+
 def _existing(settings: Settings) -> Settings:
     """Raises SettingsError where no archive is: a mistyped folder must not be made, and then be found in order."""
-    if not (settings.data / "packs").is_dir():
+    layout = Layout(settings.data)
+    there = layout.packs.is_dir() if not settings.blobs else settings.database or layout.database.exists()
+    if not there:
         raise SettingsError(f"there is no archive in {settings.data}")
     return settings

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import lru_cache
 
+from prometheus_client import Counter, Histogram
 from starlette.applications import Starlette
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -22,15 +24,29 @@ log = logs.logger(__name__)
 
 def application(store: Store, access: Access, associations: Callable[[], int]) -> ASGIApp:
     """Everything that HTTP serves."""
-    app = Starlette(
-        routes=[
-            *health.routes(store, associations),
-            *dicomweb.routes(access),
-            *pages.routes(access, store.settings),
-        ],
+    others = Starlette(
+        routes=[*health.routes(store, associations), *pages.routes(access, store.settings)],
         exception_handlers=errors.handlers(),
     )
-    return Counted(headers.Isolated(app))
+    return Counted(headers.Isolated(Mounted(dicomweb.ROOT, dicomweb.DicomWeb(access), others)))
+
+
+class Mounted:
+    """Gives an application what lies below its root, past the middleware and patterns of all others."""
+
+    def __init__(self, root: str, app: ASGIApp, others: ASGIApp) -> None:
+        self._root, self._app, self._others = root, app, others
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"].startswith(f"{self._root}/"):
+            await self._app({**scope, "root_path": self._root}, receive, send)
+        else:
+            await self._others(scope, receive, send)
+
+
+@lru_cache(maxsize=256)
+def _counters(method: str, status: int) -> tuple[Counter, Histogram]:
+    return metrics.REQUESTS.labels(method, str(status)), metrics.REQUEST_SECONDS.labels(method)
 
 
 class Counted:
@@ -56,7 +72,8 @@ class Counted:
                 await self.app(scope, receive, watching)
             finally:
                 took_s = time.perf_counter() - began
-                metrics.REQUESTS.labels(scope["method"], str(status)).inc()
-                metrics.REQUEST_SECONDS.labels(scope["method"]).observe(took_s)
+                requests, seconds = _counters(scope["method"], status)
+                requests.inc()
+                seconds.observe(took_s)
                 if status >= 500:
                     log.warning("request failed", method=scope["method"], path=scope["path"], status=status)

@@ -8,12 +8,13 @@ objects stay out; as a second line of defence, keys of that kind are masked here
 from __future__ import annotations
 
 import logging
+import secrets
 import sys
 import warnings
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, TextIO
-from uuid import uuid4
 
 import structlog
 
@@ -36,7 +37,7 @@ def configure(log_format: str = "text", log_level: str = "info", stream: TextIO 
     """Send all log lines to `stream` (standard error), the libraries' too, as aligned text or as a JSON object each."""
     target = stream or sys.stderr
     shared: list[Any] = [
-        structlog.contextvars.merge_contextvars,
+        _say_about,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _mask_personal,
@@ -86,14 +87,25 @@ def logger(name: str) -> structlog.stdlib.BoundLogger:
 
 def new_request_id() -> str:
     """Twelve hexadecimal digits that tie the lines of one request or association together."""
-    return uuid4().hex[:12]
+    return secrets.token_hex(6)
 
 
 @contextmanager
 def request(request_id: str, **about: object) -> Iterator[None]:
     """Every line logged inside, also by awaited calls, carries `request_id` and what `about` says."""
-    with structlog.contextvars.bound_contextvars(request_id=request_id, **about):
+    token = _ABOUT.set({**_ABOUT.get(), "request_id": request_id, **about})
+    try:
         yield
+    finally:
+        _ABOUT.reset(token)
+
+
+#: What lines logged here and now are about.
+_ABOUT: ContextVar[dict[str, object]] = ContextVar("about", default={})  # noqa: B039 - never changed, only replaced
+
+
+def _say_about(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    return {**_ABOUT.get(), **event}
 
 
 def _mask_personal(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

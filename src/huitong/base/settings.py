@@ -133,8 +133,9 @@ class Settings:
         1000, kinds.COUNT, "rows",
         "Rows of a search answer at most, whatever `limit` says.", minimum=1)
     count_limit: int = _row(
-        100_000, kinds.COUNT, "rows",
-        "Matches are counted exactly up to this number; beyond it answers say \"at least\".", minimum=1)
+        10_000, kinds.COUNT, "rows",
+        "Matches are counted exactly up to this number; beyond it answers say \"at least\". All studies, those of an "
+        "institution and those of a range of dates are always counted.", minimum=1)
     stop_grace_s: float = _row(
         20.0, kinds.NUMBER, "s",
         "On stop, associations and requests under way get this long to finish.")

@@ -9,8 +9,9 @@ import click
 
 import huitong
 from huitong.base import log
+from huitong.base.setting_kinds import DATABASE_URL, S3_URL
 from huitong.base.settings import Loaded
-from huitong.cli.options import ALL_GOOD, INTERRUPTED, SOME_WRONG, console, faults_said, settings_table
+from huitong.cli.options import ALL_GOOD, INTERRUPTED, SOME_WRONG, Url, console, faults_said, settings_table
 from huitong.cli.options import takes_settings as settings_flags
 
 
@@ -88,6 +89,36 @@ def reindex(loaded: Loaded) -> None:
     _begin(loaded)
     with faults_said():
         report = with_progress("indexing", lambda tell: app.reindex(loaded.settings, tell))
+    show_report(report, console())
+    raise SystemExit(ALL_GOOD if report.clean else SOME_WRONG)
+
+
+@main.command("move-store")
+@click.option("--to-database", metavar="URL", type=Url(DATABASE_URL), default="", help="PostgreSQL, as in `database`.")
+@click.option("--to-blobs", metavar="URL", type=Url(S3_URL), default="", help="Object store, as in `blobs`.")
+@click.option("--quick", is_flag=True, help="Do not read back every object from the target.")
+@click.option("--cancel", is_flag=True, help="Let the store take objects again, after a move that was killed.")
+@settings_flags
+def move_store(loaded: Loaded, to_database: str, to_blobs: str, quick: bool, cancel: bool) -> None:
+    """Move the store to PostgreSQL, to an object store or to both, while it is being served.
+
+    The settings say where it is; `s3_key_id` and `s3_secret` are for the target. At the end the running server takes
+    nothing more and goes on reading; stop it, and start it with the new settings. A move that was broken off is run
+    again and goes on.
+
+    Exit status 0 when all is at the target, 1 when it is, but something was damaged before, 2 when it is not.
+    """
+    from huitong import app
+    from huitong.cli.report_screen import show_report, with_progress
+
+    _begin(loaded)
+    with faults_said():
+        if cancel:
+            app.cancel_move(loaded.settings)
+            raise SystemExit(ALL_GOOD)
+        report = with_progress(
+            "moving", lambda tell: app.move_store(loaded.settings, to_database, to_blobs, quick=quick, progress=tell)
+        )
     show_report(report, console())
     raise SystemExit(ALL_GOOD if report.clean else SOME_WRONG)
 

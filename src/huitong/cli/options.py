@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from huitong.base.errors import HuitongError
+from huitong.base.setting_kinds import Kind
 from huitong.base.settings import DEFAULTS, ROWS, Loaded, Row, load
 
 #: Exit statuses, the same for every command.
@@ -58,6 +59,21 @@ def _text(value: object) -> str | None:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return None if value is None else str(value)
+
+
+class Url(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
+    """A URL as the setting of this kind takes it."""
+
+    name = "url"
+
+    def __init__(self, kind: Kind) -> None:
+        self._kind = kind
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            return self._kind.parse(value)
+        except ValueError as e:
+            self.fail(str(e), param, ctx)
 
 
 class faults_said:  # noqa: N801 - reads as a statement: `with faults_said():`

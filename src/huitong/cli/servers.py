@@ -177,7 +177,6 @@ class LocalS3(LocalServer):
         )
         ports = [f"-{name}={port}" for name, port in self._ports.items()]
         flags = ["-master.volumeSizeLimitMB=1024", "-volume.max=0", "-s3.autoCreateBucket", "-master.telemetry=false"]
-        flags.append("-s3.port.lance=0")  # its port is fixed: a second SeaweedFS on the machine could not start
         command = [weed, "server", f"-dir={data}", f"-ip={_HOST}", f"-ip.bind={_HOST}", "-s3", f"-s3.config={config}"]
         self._run([*command, *ports, *flags], self._ports["s3.port"], cwd=self.folder)
 

@@ -1,5 +1,5 @@
 """What the imaging room does for whoever holds a `Work`: keep, find, locate, read. The doors of the room and the pages
-use these and nothing below them. `recover`, `reindex`, `verify` and `Settler` work on a whole store, for its
+use these and nothing below them. `recover`, `reindex`, `verify`, `move` and `Settler` work on a whole store, for its
 operator.
 """
 
@@ -18,6 +18,8 @@ from huitong.imaging import bulk, finding, lookups, places, search
 from huitong.imaging.bulk import Bulk
 from huitong.imaging.keeping import keeper_of
 from huitong.imaging.model import Expected, Kept, Link, Metadata, SeriesRow, StoredInstance, StudyRow
+from huitong.imaging.moving import Moved, admit, begin_here, move
+from huitong.imaging.moving import cancel as cancel_move
 from huitong.imaging.places import PackSlice
 from huitong.imaging.plan import study_plan
 from huitong.imaging.ready import frame_bytes, header_text, ready_of
@@ -31,9 +33,13 @@ from huitong.wire.query import Found, Level, Query
 __all__ = [
     "Bulk",
     "Intake",
+    "Moved",
     "Recovered",
     "Settler",
     "VerifyReport",
+    "admit",
+    "begin_here",
+    "cancel_move",
     "count_unsettled",
     "find",
     "find_bulk",
@@ -47,6 +53,7 @@ __all__ = [
     "located",
     "metadata",
     "metadata_text",
+    "move",
     "new_intake",
     "open_slice",
     "read_bulk",

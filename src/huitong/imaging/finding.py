@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
 from time import monotonic
 from typing import Any
@@ -30,32 +31,36 @@ _NO_LIMIT = 2**62
 def study_json(r: Any, query: Query) -> dict[str, Any]:
     """A row of the study table as an answer."""
     known = orjson.loads(r["attributes"])
-    known["00080056"] = {"vr": "CS", "Value": ["ONLINE"]}
+    known["00080056"] = _ONLINE
     known["00080061"] = {"vr": "CS", "Value": r["modalities"].split()} if r["modalities"] else {"vr": "CS"}
     known["0020000D"] = {"vr": "UI", "Value": [r["study_uid"]]}
     known["00201206"] = {"vr": "IS", "Value": [r["series_count"]]}
     known["00201208"] = {"vr": "IS", "Value": [r["instance_count"]]}
-    # OHIF and others ask for (0008,0060) at study level; it is the same list.
-    return pick(known, at.STUDY_RETURNED, query, also={"00080060": known["00080061"]})
+    if not query.include_all:
+        known["00080060"] = known["00080061"]  # OHIF and others ask for it at study level; it is the same list
+    return pick(known, at.STUDY_RETURNED, query)
 
 
-def pick(
-    known: dict[str, Any], required: Iterable[str], query: Query, also: dict[str, Any] | None = None
-) -> dict[str, Any]:
+_ONLINE = {"vr": "CS", "Value": ["ONLINE"]}
+_CHARACTERS = {"vr": "CS", "Value": ["ISO_IR 192"]}
+
+
+def pick(known: dict[str, Any], required: tuple[str, ...], query: Query) -> dict[str, Any]:
     """Of what is known the required attributes, empty where absent, and those asked for, in ascending order."""
+    known["00080005"] = _CHARACTERS
     if query.include_all:
-        wanted = dict(known)
-    else:
-        asked = [c.tag.partition(".")[0] for c in query.conditions] + list(query.include)
-        source = known | (also or {})
-        wanted = {tag: source[tag] for tag in asked if tag in source}
-    for tag in required:
-        if tag in known:
-            wanted[tag] = known[tag]
-        elif tag != "00080201":  # TimezoneOffsetFromUTC: only if known
-            wanted[tag] = {"vr": dictionary_VR(int(tag, 16))}
-    wanted["00080005"] = {"vr": "CS", "Value": ["ISO_IR 192"]}
-    return dict(sorted(wanted.items()))
+        missing = {tag: empty for tag, empty in _picked(required) if empty is not None}
+        return dict(sorted((missing | known).items()))
+    picked = _picked(required, tuple(c.tag for c in query.conditions) + query.include)
+    return {tag: element for tag, empty in picked if (element := known.get(tag, empty)) is not None}
+
+
+@lru_cache(maxsize=256)
+def _picked(required: tuple[str, ...], asked: tuple[str, ...] = ()) -> list[tuple[str, dict[str, Any] | None]]:
+    """Tags in ascending order, and what stands for each that is absent, if anything does."""
+    empty = {tag: {"vr": dictionary_VR(int(tag, 16))} for tag in required}
+    empty.pop("00080201", None)  # TimezoneOffsetFromUTC: only if known
+    return [(tag, empty.get(tag)) for tag in sorted({*required, *(tag.partition(".")[0] for tag in asked)})]
 
 
 # --- series ---
@@ -221,7 +226,7 @@ def _header(stored: StoredInstance, read_header: HeaderReader) -> dict[str, Any]
 
 def _instance_json(stored: StoredInstance, header: dict[str, Any], query: Query) -> dict[str, Any]:
     known = {tag: element for tag, element in header.items() if "BulkDataURI" not in element}
-    known["00080056"] = {"vr": "CS", "Value": ["ONLINE"]}
+    known["00080056"] = _ONLINE
     if stored.frames is not None and "00280008" not in known and stored.frames.count > 1:
         known["00280008"] = {"vr": "IS", "Value": [stored.frames.count]}
     return pick(known, at.INSTANCE_RETURNED, query)

@@ -21,6 +21,7 @@ from huitong.base.errors import HuitongError, StoreDamaged, StoreUnavailable, an
 from huitong.imaging import records, rules
 from huitong.imaging.model import Expected, Kept, Outcome
 from huitong.imaging.preparing import Prepared, envelope, prepare
+from huitong.store import holding
 from huitong.store.blobs import NewRecord, Placed
 from huitong.store.database import Session
 from huitong.store.files import disk_faults
@@ -64,6 +65,8 @@ class Keeper:
         self._store = store
         self._opened: Session | None = None
         self._known = records.Known()
+        #: Whether the index took no group the last time: then it is asked before bytes are written.
+        self._refused = False
         self._preparing = ThreadPoolExecutor(_PREPARING_THREADS, thread_name_prefix="prepare")
         self._groups: Groups[_Waiting, asyncio.Future[Kept], Kept] = Groups(
             self._commit, _answer, most=store.settings.commit_batch, name="commit"
@@ -163,6 +166,8 @@ class Keeper:
     def _write(self, new: Sequence[_Decided]) -> HuitongError | None:
         """Both syncs; the failure that is then every new instance's answer."""
         try:
+            if self._refused:
+                self._refuse_if_moving()
             placed = self._store.blobs.append([_record(d.waiting) for d in new])
         except HuitongError as e:
             return e
@@ -174,11 +179,19 @@ class Keeper:
         except BaseException as e:
             # Whether the commit reached the disk is not known: leave these records to `recovering`.
             self._store.blobs.give_up()
+            self._refused = True
             if isinstance(e, HuitongError):
                 return e
             raise
+        self._refused = False
         self._known.adopt(staged)
         return None
+
+    def _refuse_if_moving(self) -> None:
+        """Senders try again and again; what can only be refused need not be written each time."""
+        with self._store.database.read() as tx:
+            if holding.held(tx):
+                raise StoreUnavailable("the store is moving")
 
     def _index(self, new: Sequence[_Decided], placed: Sequence[Placed]) -> records.Known:
         """Within the transaction, where no other process writes to these studies: who came first is decided here."""

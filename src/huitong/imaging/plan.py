@@ -57,6 +57,10 @@ class Plan:
     """What an index can decide, what SQL can, and what is left to look at. Conditions are SQL that names `values`."""
 
     values: Values
+    #: The list of `study_day` that the studies are of.
+    listed: str
+    #: Conditions on `study_date` alone; they stand in `where` as well.
+    days: list[str] = field(default_factory=list)
     #: Conditions that hold for nearly every row of an index, or are a range of its order.
     where: list[str] = field(default_factory=list)
     #: Equality on columns of `RANKED`: column -> values.
@@ -95,8 +99,9 @@ MODALITIES = ("00080061", "00080060")
 
 def study_plan(kind: Kind, query: Query, *, every_sender: bool = False) -> Plan:
     """The plan of a study search. Raises BadRequest for an attribute that has no meaning at study level."""
-    plan = Plan(Values(kind))
+    plan = Plan(Values(kind), "every" if every_sender else "shown")
     if query.institution is not None:
+        plan.listed = f"at {query.institution}"
         _key(plan, "institution", (query.institution,))
     elif not every_sender:
         plan.where.append("shown = 1")
@@ -162,7 +167,8 @@ def _study_date(plan: Plan, condition: Condition) -> None:
         plan.where.append(f"study_date BETWEEN {plan.values.name(days[0])} AND {plan.values.name(days[-1])}")
         plan.filters.append(plan.values.among(looked_at("study_date"), days))
     else:
-        plan.where.append(ranged(plan.values, "study_date", condition, at.date))
+        plan.days.append(ranged(plan.values, "study_date", condition, at.date))
+        plan.where += plan.days
 
 
 def _birth_date(plan: Plan, condition: Condition) -> None:

@@ -21,7 +21,7 @@ from huitong.imaging.faults import TAIL, record_fault
 from huitong.imaging.model import Outcome
 from huitong.imaging.preparing import Prepared, prepare
 from huitong.imaging.tables import INSTANCE, PACK, READY, SERIES, STUDY
-from huitong.store import marks
+from huitong.store import holding, marks
 from huitong.store.blobs import NewRecord, Placed, Walked, mapped
 from huitong.store.database import Session
 from huitong.store.store import Store
@@ -65,7 +65,13 @@ class Recovered:
 
 
 def recover(store: Store, progress: Progress = lambda _done, _all: None) -> Recovered:
-    """Every pack without a living writer is indexed to its end and sealed, unless another process is at it."""
+    """Every pack without a living writer is indexed to its end and sealed, unless another process is at it.
+
+    Nothing happens in a store that is moving: its last rows are being copied, or it has gone.
+    """
+    with store.database.read() as tx:
+        if holding.held(tx):
+            return Recovered()
     with store.database.turn("recover") as ours:
         return _recover(store, progress) if ours else Recovered()
 
@@ -212,6 +218,7 @@ def reindex(store: Store, progress: Progress = lambda _done, _all: None) -> Reco
     with store.database.write() as tx:
         marks.write(tx, _REINDEXING, "yes")  # whoever finishes an interrupted run, `serve` too, then puts it in order
         marks.write(tx, _RECOVERED, None)
+        marks.write(tx, holding.MOVE, None)  # what a move has copied so far is of rows that are no more
         for table in (READY, INSTANCE, SERIES, STUDY, PACK):
             tx.execute(delete(table))
         records.forget_grams(tx)

@@ -34,6 +34,8 @@ WALK_S = 1.0
 _FIRST_WINDOW, _WINDOW = 200, 10_000
 #: Counting for its own sake, once the page is full.
 COUNT_S = 0.3
+#: So many studies are not skipped one by one: the days say where the page begins.
+_LONG_WAY = 500
 #: Rows between two looks at the clock.
 _TICK = 64
 #: Different sets of modalities that are told apart; an archive has hundreds.
@@ -287,18 +289,61 @@ def find_studies(session: Session, plan: Plan, query: Query, *, limit: int, coun
 
 
 def _plain_page(session: Session, way: Way, plan: Plan, start: Cursor, limit: int, most: int | None) -> Hits:
-    """Keys and count from an index alone."""
-    where = _all_of(way.drive if start.key is None else (*way.drive, _BEHIND))
-    sql = f"SELECT pk AS of_page FROM study WHERE {where} {_ORDER} LIMIT :rows OFFSET :skip"
-    values = {**plan.values.named, **_bound(start.key), "rows": limit + 1, "skip": start.skip}
-    rows = session.rows(f"SELECT {_EVERY_COLUMN} FROM ({sql}) AS page JOIN study ON study.pk = page.of_page", values)
+    """Keys from an index alone; how many there are from the days where there is no other condition."""
+    whole = plan.keys.keys() <= {"institution"}
+    drive, values, skip = [*way.drive], {**plan.values.named, **_bound(start.key)}, start.skip
+    if start.key is not None:
+        drive.append(_BEHIND)
+    elif whole and skip >= _LONG_WAY and (day := _day_at(session, plan, skip)) is not None:
+        drive.append("study_date <= :from_day")
+        values["from_day"], skip = day
+    sql = f"SELECT pk AS of_page FROM study WHERE {_all_of(drive)} {_ORDER} LIMIT :rows OFFSET :skip"
+    rows = session.rows(
+        f"SELECT {_EVERY_COLUMN} FROM ({sql}) AS page JOIN study ON study.pk = page.of_page",
+        {**values, "rows": limit + 1, "skip": skip},
+    )
     rows.sort(key=key_of, reverse=True)
     more = Cursor.at(rows[limit - 1]).text() if len(rows) > limit else None
     if start.key is None and not more and (rows or not start.skip):
         total = start.skip + len(rows)  # this page is the last
-        return Hits(rows, total, total, None)
-    total = _count(session, plan.values.named, way.drive, most)
-    return Hits(rows[:limit], total if most is None or total <= most else None, total, more)
+    elif whole:
+        total = _count_days(session, plan)
+    else:
+        total = _count(session, plan.values.named, way.drive, most)
+        if most is not None and total > most:
+            return Hits(rows[:limit], None, total, more)
+    return Hits(rows[:limit], total, total, more)
+
+
+def _count_days(session: Session, plan: Plan) -> int:
+    """How many studies the plan is of, if it has no conditions but its list and its days."""
+    listed = plan.listed if plan.days else f"{plan.listed} by month"
+    sql = f"SELECT coalesce(sum(studies), 0) FROM study_day WHERE {_all_of(['list = :list', *plan.days])}"
+    return int(session.rows(sql, {**plan.values.named, "list": listed})[0][0])
+
+
+def _day_at(session: Session, plan: Plan, skip: int) -> tuple[str, int] | None:
+    """The day of the study that comes after `skip` others, and how many of that day come before it."""
+    values = {**plan.values.named, "list": plan.listed}
+    if plan.days:
+        return _period_at(session, values, plan.days, skip)
+    month = _period_at(session, {"list": f"{plan.listed} by month"}, [], skip)
+    if month is None:
+        return None
+    values |= {"month": month[0], "month_end": f"{month[0]}99" if month[0] else ""}
+    return _period_at(session, values, ["study_date BETWEEN :month AND :month_end"], month[1])
+
+
+def _period_at(session: Session, values: Mapping[str, Any], where: list[str], skip: int) -> tuple[str, int] | None:
+    sql = f"""
+        SELECT study_date, CAST(sum(studies) AS bigint) FROM study_day WHERE {_all_of(["list = :list", *where])}
+        GROUP BY study_date ORDER BY study_date DESC
+    """
+    for period, studies in session.rows(sql, values):
+        if skip < studies:
+            return period, skip
+        skip -= studies
+    return None
 
 
 def _listed(session: Session, way: Way, plan: Plan, start: Cursor, limit: int) -> Hits:

@@ -24,7 +24,7 @@ from huitong.imaging import lookups, merging, places, rules
 from huitong.imaging.model import StoredInstance
 from huitong.imaging.ready import METADATA, THUMBNAIL, Made, ready_of
 from huitong.imaging.tables import STUDY
-from huitong.store import ledger
+from huitong.store import holding, ledger
 from huitong.store.store import Store
 
 FACT = "imaging.study_settled"
@@ -67,6 +67,8 @@ class Settler:
         while not self._stop.wait(wait_s):
             try:
                 self._store.claim.renew()
+                if self._held():
+                    continue
                 merging.delete_emptied(self._store, round(self._clock().timestamp() * 1000))
                 while self.settle_due() == _AT_ONCE and not self._stop.is_set():
                     pass
@@ -74,6 +76,11 @@ class Settler:
                 log.warning("settling put off", error=str(e))
             except Exception:
                 log.exception("settling failed")
+
+    def _held(self) -> bool:
+        """Whether the store is moving, and takes nothing that would be made for it."""
+        with self._store.database.read() as tx:
+            return holding.held(tx)
 
     def settle_due(self) -> int:
         """Settle the studies that are due, some at a time and with one sync for all; how many were tried.

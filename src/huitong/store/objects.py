@@ -40,7 +40,7 @@ class Objects:
 
     def __init__(self, s3: S3, cache: Path, *, cache_bytes: int) -> None:
         self.s3 = s3
-        self._cache, self._cache_bytes = cache, cache_bytes
+        self.cache, self._cache_bytes = cache, cache_bytes
         self._lock = threading.Lock()
         self._open: OrderedDict[str, Ranges] = OrderedDict()
         #: Bytes cached since all of them were counted last.
@@ -85,7 +85,7 @@ class Objects:
             self._forget([name])  # it may have got there all the same; nobody will be told that it did
             raise
         with suppress(OSError):  # no room for the cache: it will be fetched
-            self._remember(Ranges.written(self._cache, data, self._fetcher(name)), name)
+            self._remember(Ranges.written(self.cache, data, self._fetcher(name)), name)
 
     def _put_spool(self, r: NewRecord) -> Placed:
         """The spool file as an object: its free room takes head, envelope and prefix; the tail goes behind."""
@@ -106,6 +106,12 @@ class Objects:
             self._forget([name])
             raise
 
+    def adopt(self, name: str, path: Path, size: int) -> None:
+        """This file, a pack from elsewhere, is the object of that name. Raises StoreUnavailable."""
+        with self._lock:
+            self._open.pop(name, None)
+        self.s3.put_file(name, path, size)
+
     def give_up(self) -> None:
         """Nothing is ever written behind an object."""
 
@@ -119,7 +125,7 @@ class Objects:
         """
         name = new_name()
         placed: list[Placed] = []
-        with tempfile.NamedTemporaryFile(dir=self._cache, prefix="merge-") as file, disk_faults():
+        with tempfile.NamedTemporaryFile(dir=self.cache, prefix="merge-") as file, disk_faults():
             at = 0
             for part in parts:
                 head, envelope = self._copied(part, id_of(name), file.fileno())
@@ -176,7 +182,7 @@ class Objects:
             if found is not None:
                 self._open.move_to_end(blob)
                 return found
-        return self._remember(Ranges.empty(self._cache, self._fetcher(blob)), blob)
+        return self._remember(Ranges.empty(self.cache, self._fetcher(blob)), blob)
 
     def _fetcher(self, name: str) -> _Fetcher:
         return _Fetcher(self.s3, name, self._grew)

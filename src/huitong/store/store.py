@@ -5,7 +5,8 @@ from __future__ import annotations
 import fcntl
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -55,6 +56,11 @@ class Layout:
     def claim(self) -> Path:
         return self.root / "claim"
 
+    @property
+    def moving(self) -> Path:
+        """Locked by the one process that moves the store."""
+        return self.root / "moving"
+
 
 class Store:
     """Everything kept, for one process. Several processes may open one folder, unless one claims it alone."""
@@ -97,6 +103,15 @@ class Store:
                     if close is not None:
                         self._closers.append(lambda: close(found))
         return found
+
+    @contextmanager
+    def moved_by_us_alone(self) -> Iterator[None]:
+        """Raises StoreUnavailable where another process moves this store just now."""
+        fd = _claim(self.layout.moving, True)
+        try:
+            yield
+        finally:
+            os.close(fd)
 
     def close(self) -> None:
         """What was accepted is finished first."""

@@ -6,7 +6,6 @@ its workers share. It holds only when the document and everything it loads agree
 
 from __future__ import annotations
 
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 ISOLATED = {
@@ -16,6 +15,8 @@ ISOLATED = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
 }
+
+_RAW = [(name.lower().encode(), value.encode()) for name, value in ISOLATED.items()]
 
 _PAGE = {
     "default-src": "'self'",
@@ -62,9 +63,8 @@ class Isolated:
 
         async def send_isolated(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in ISOLATED.items():
-                    headers.setdefault(name, value)
+                said = {name.lower() for name, _ in message.get("headers", ())}
+                message["headers"] = [*message.get("headers", ()), *(each for each in _RAW if each[0] not in said)]
             await send(message)
 
         await self.app(scope, receive, send_isolated)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
 from pydicom.datadict import dictionary_has_tag, dictionary_VR, tag_for_keyword
@@ -80,6 +81,7 @@ def prefers_exact_count(prefer: str) -> bool:
     return "count=exact" in preferences
 
 
+@lru_cache(maxsize=1024)
 def tag_path(name: str) -> str:
     """Keyword, tag or path of them to upper-case tags joined by dots; BadRequest names what is unknown."""
     parts = [_tag(part, name) for part in name.split(".")]
@@ -102,6 +104,7 @@ def _tag(part: str, name: str) -> str:
     raise BadRequest(f"unknown attribute {name!r}")
 
 
+@lru_cache(maxsize=1024)
 def _vr(tag: str) -> str:
     number = int(tag, 16)
     # "US or SS" and its like count as their first.

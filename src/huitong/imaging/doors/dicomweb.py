@@ -7,11 +7,12 @@ is the whole tree again, of what that institution sent.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from functools import lru_cache
 
+from starlette.datastructures import URL
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Mount
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from huitong.access.actions import Access
 from huitong.base.errors import HuitongError, NotFound, NotSignedIn
@@ -66,11 +67,6 @@ RESOURCES: dict[str, dict[str, Handler]] = {
 }
 
 
-def routes(access: Access, root: str = ROOT) -> list[Mount]:
-    """The routes of the door, for the application."""
-    return [Mount(root, app=DicomWeb(access))]
-
-
 class DicomWeb:
     """ASGI application below the root. Every error leaves it as problem details (RFC 9457)."""
 
@@ -80,18 +76,27 @@ class DicomWeb:
         self._table = {_key(pattern.split("/")): (_names(pattern), by) for pattern, by in RESOURCES.items()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope, receive)
+        request, started = Request(scope, receive), False
+
+        async def starting(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
         try:
             response = await self._answer(request)
+            await response(scope, receive, starting)
         except Exception as error:
-            response = _problem(error, request)
-        await response(scope, receive, send)
+            if started:
+                raise
+            await _problem(error, request)(scope, receive, send)
 
     async def _answer(self, request: Request) -> Response:
         base = request.scope.get("root_path", "")
         segments = request.scope["path"].removeprefix(base).strip("/").split("/")
         institution = None
-        root = f"{request.url.scheme}://{request.url.netloc}{base}"
+        scope = request.scope
+        root = f"{_origin(scope['scheme'], request.headers.get('host'), scope.get('server'))}{base}"
         if segments[0] == "at" and len(segments) > 2:
             institution = segments[1]
             root, segments = f"{root}/at/{institution}", segments[2:]
@@ -104,6 +109,14 @@ class DicomWeb:
             return _other_method(request, handlers)
         parts = dict(zip(names, segments[1::2], strict=True))
         return await handler(Call(request, self._access, root, institution, parts))
+
+
+@lru_cache(maxsize=64)
+def _origin(scheme: str, host: str | None, server: tuple[str, int | None] | None) -> str:
+    """Scheme and authority by which we are asked; the same for nearly all requests."""
+    headers = [] if host is None else [(b"host", host.encode("latin-1"))]
+    url = URL(scope={"type": "http", "scheme": scheme, "server": server, "path": "/", "headers": headers})
+    return f"{url.scheme}://{url.netloc}"
 
 
 def _key(segments: list[str]) -> tuple[str, ...]:

@@ -44,7 +44,9 @@ class Call:
 
     @cached_property
     def accepted(self) -> tuple[Accepted, ...]:
-        return parse_accept(self.request.headers.getlist("accept"), self.request.query_params.getlist("accept"))
+        named = b"accept" in self.request.scope["query_string"] or b"%" in self.request.scope["query_string"]
+        parameters = self.request.query_params.getlist("accept") if named else []
+        return parse_accept(self.request.headers.getlist("accept"), parameters)
 
     async def stored(self) -> StoredInstance:
         """The instance that the path names. Raises NotFound."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextvars
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import quote_from_bytes
 
 import orjson
-from anyio.to_thread import run_sync
 from starlette.responses import Response
 
 from huitong.base.errors import NotAcceptable
@@ -19,6 +21,8 @@ from huitong.wire.accept import first_of
 from huitong.wire.qido import parse_qido, prefers_exact_count
 from huitong.wire.query import Found, Level
 
+#: Of their own, so that slow searches keep nobody waiting but other searches; as many as sessions are kept open.
+_SEARCHES = ThreadPoolExecutor(16, "search")
 DICOM_JSON = "application/dicom+json"
 JSON_TYPES = (DICOM_JSON, "application/json")
 _UIDS = {Level.STUDY: ("0020000D",), Level.SERIES: ("0020000D", "0020000E")}
@@ -45,7 +49,8 @@ async def _search(call: Call, level: Level) -> Response:
         institution=call.institution,
         prefer=prefer,
     )
-    found = await run_sync(actions.find, call.work, query)
+    carried = contextvars.copy_context()
+    found = await asyncio.get_running_loop().run_in_executor(_SEARCHES, carried.run, actions.find, call.work, query)
     for row in found.rows:
         row["00081190"] = {"vr": "UR", "Value": [call.url(*_uids(row, level))]}
     headers = _counting(call, found)

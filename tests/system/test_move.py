@@ -1,0 +1,276 @@
+"""`huitong move-store` beside a server that takes objects: nothing acknowledged is lost, however often it is killed."""
+
+from __future__ import annotations
+
+import http.client
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from itertools import count
+from pathlib import Path
+
+import psycopg
+import pytest
+from click.testing import CliRunner, Result
+from sqlalchemy import select, update
+from tests import homes
+from tests.archives import archive_in, settings_for
+from tests.objects import part10
+from tests.serving import serving
+from tests.system.senders import Sender, StoreSender, StowSender
+from tests.system.test_kill import check
+
+from huitong.app.archive import open_now
+from huitong.base.errors import SettingsError, StoreUnavailable
+from huitong.cli import main
+from huitong.cli.options import ALL_GOOD, COULD_NOT, SOME_WRONG
+from huitong.imaging.tables import PACK, STUDY
+from huitong.store import holding, ledger, marks
+from huitong.store.store import Store, open_database
+from huitong.store.tables import LEDGER
+
+pytestmark = [
+    pytest.mark.scaled,
+    pytest.mark.skipif("config.getoption('home') == 'scaled'", reason="begins in the embedded home"),
+]
+KILLS = 3
+_number = count(1)
+
+
+@pytest.fixture
+def bucket() -> dict[str, str]:
+    return homes.s3_settings(f"move{next(_number)}")
+
+
+def flags(settings: dict[str, str]) -> list[str]:
+    return [part for name, value in settings.items() for part in (f"--{name.replace('_', '-')}", value)]
+
+
+def keys(bucket: dict[str, str]) -> list[str]:
+    return flags({name: value for name, value in bucket.items() if name != "blobs"})
+
+
+def command(name: str, folder: Path, *more: str) -> list[str]:
+    return [sys.executable, "-m", "huitong.cli", name, "--data", str(folder), *more]
+
+
+def run(name: str, folder: Path, *more: str) -> Result:
+    """In this process: an interpreter takes longer to start than a small archive to move."""
+    return CliRunner().invoke(main, command(name, folder, *more)[3:], catch_exceptions=False)
+
+
+def move(folder: Path, *more: str, status: int = ALL_GOOD) -> Result:
+    done = run("move-store", folder, *more)
+    assert done.exit_code == status, done.output
+    return done
+
+
+def refused(folder: Path, *more: str) -> str:
+    """What `serve` says that does not start."""
+    done = run("serve", folder, *more, "--http", "127.0.0.1:0", "--dimse", "0")
+    assert done.exit_code == COULD_NOT, done.output
+    return done.stderr
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    """A settled archive of a few objects in a few packs."""
+    folder = tmp_path / "data"
+    for patient in ("Zhao^Yi=赵^一", "Qian^Er=钱^二"):
+        with archive_in(folder) as archive:
+            archive.keep_now(*(part10(PatientName=patient) for _ in range(3)))
+            archive.settle()
+    return folder
+
+
+def rows(database: str, folder: Path) -> list[list[tuple[object, ...]]]:
+    with closing(open_database(settings_for(folder, database=database))) as opened, opened.read() as tx:
+        assert list(ledger.check(tx)) == []
+        return [[tuple(r) for r in tx.execute(select(t).order_by(*t.primary_key))] for t in (PACK, STUDY, LEDGER)]
+
+
+# --- while senders send ---
+
+
+class Endless(StowSender):
+    """Goes on, not too fast for the mover to be seen at work, when it is told to try again."""
+
+    def _send(self, connection: http.client.HTTPConnection, objects: list[tuple[str, bytes]]) -> None:
+        super()._send(connection, objects)
+        if self.trouble is not None:
+            assert self.trouble.startswith("503"), self.trouble
+            self.trouble = None
+        time.sleep(0.1)
+
+
+class Slow(StoreSender):
+    def note(self, uid: str, file: bytes) -> None:
+        super().note(uid, file)
+        time.sleep(0.05)
+
+
+def test_nothing_acknowledged_is_lost_when_a_store_moves_under_senders(tmp_path: Path, bucket: dict[str, str]) -> None:
+    chance, folder, database = random.Random(20261125), tmp_path / "data", homes.new_database()
+    to = ["--to-database", database, "--to-blobs", bucket["blobs"], *keys(bucket)]
+    with serving(folder, "--pack-bytes", "4 MiB", "--spool-bytes", "300 KiB") as server:
+        senders: list[Sender] = [
+            Endless(1, server.http_port, "TAIYUAN"),
+            Endless(2, server.http_port, "YUNCHENG"),
+            Slow(3, server.dimse_port, "TAIYUAN"),
+        ]
+        for sender in senders:
+            sender.start()
+        time.sleep(1)
+        for _ in range(KILLS):
+            mover = subprocess.Popen(command("move-store", folder, *to), stderr=subprocess.DEVNULL)
+            time.sleep(chance.uniform(0.8, 2.0))
+            mover.kill()
+            mover.wait()
+        move(folder, *to)
+        acknowledged = {uid: what for sender in senders for uid, what in sender.acknowledged.items()}
+        time.sleep(0.3)
+        assert acknowledged == {uid: what for sender in senders for uid, what in sender.acknowledged.items()}
+        assert senders[2].trouble is not None
+        assert "A700" in senders[2].trouble.upper()
+        check(server, dict(list(acknowledged.items())[-5:]))  # reading goes on
+    for sender in senders:
+        sender.join(30)
+    assert len(acknowledged) > 20
+    here = ["--database", database, *flags(bucket)]
+    with serving(tmp_path / "new", *here) as server:
+        check(server, acknowledged)
+        server.stow(part10())
+        verified = run("verify", tmp_path / "new", *here)
+        assert verified.exit_code == ALL_GOOD, verified.output
+    assert "has moved" in refused(folder)
+
+
+# --- one of the two ---
+
+
+def test_only_the_database_moves_and_packs_stay(small: Path) -> None:
+    database = homes.new_database()
+    before = rows("", small)
+    move(small, "--to-database", database)
+    assert rows(database, small) == before
+    with archive_in(small, database=database) as archive:
+        assert len(archive.names_found("qian*")) == 3
+        archive.keep_now(part10(PatientName="Qian^San"))  # numbers go on behind those that came
+        assert len(archive.names_found("qian*")) == 4
+        assert run("verify", small, "--database", database).exit_code == ALL_GOOD
+    move(small, "--to-database", database)  # again: it is there
+
+
+def test_only_the_packs_move_and_the_database_stays(small: Path, bucket: dict[str, str]) -> None:
+    with serving(small) as server:
+        server.stow(part10())
+        move(small, "--to-blobs", bucket["blobs"], *keys(bucket))
+        before = rows("", small)
+        server.stow(part10(), allowed=(503,))
+        server.stow(part10(), allowed=(503,))
+        assert "in use by another" in refused(small, *flags(bucket))
+    assert bucket["blobs"] in refused(small)
+    assert rows("", small) == before
+    (small / "packs").rename(small / "old-packs")
+    with closing(open_now(settings_for(small, **bucket)).store), archive_in(small, **bucket) as archive:
+        assert len(archive.names_found("qian*")) == 3
+        assert not isinstance(archive.keep_now(part10())[0], BaseException)
+        verified = run("verify", small, *flags(bucket))
+        assert verified.exit_code == ALL_GOOD, verified.stdout
+        assert " 0" in next(line for line in verified.stdout.splitlines() if "made ready again" in line)
+
+
+def test_one_after_the_other(small: Path, bucket: dict[str, str]) -> None:
+    database = homes.new_database()
+    move(small, "--to-database", database)
+    move(small, "--database", database, "--to-blobs", bucket["blobs"], *keys(bucket))
+    settings = settings_for(small, database=database, **bucket)
+    with closing(open_now(settings).store):
+        assert run("verify", small, "--database", database, *flags(bucket)).exit_code == ALL_GOOD
+
+
+# --- what is refused, what is given up ---
+
+
+def test_a_target_that_holds_something_else_is_refused(small: Path, tmp_path: Path, bucket: dict[str, str]) -> None:
+    other = tmp_path / "other"
+    database = homes.new_database()
+    with archive_in(other, database=database, **bucket) as archive:
+        archive.keep_now(part10())
+    to_database, to_blobs = ("--to-database", database), ("--to-blobs", bucket["blobs"], *keys(bucket))
+    assert "holds something else" in move(small, *to_database, status=COULD_NOT).stderr
+    assert "holds something else" in move(small, *to_blobs, status=COULD_NOT).stderr
+    assert "nothing to move" in move(small, status=COULD_NOT).stderr
+    move(small, "--to-database", "mysql://x", status=COULD_NOT)
+    with archive_in(small) as archive:
+        archive.keep_now(part10())
+
+
+@pytest.fixture
+def held(small: Path) -> Iterator[Path]:
+    """A source whose mover was killed when it took nothing more."""
+    with closing(Store(settings_for(small))) as store, store.database.write() as tx:
+        holding.hold(tx, (PACK, STUDY), "of-this-move")
+    return small
+
+
+def test_a_store_that_is_held_is_read_and_takes_nothing_until_the_move_is_cancelled(held: Path) -> None:
+    with archive_in(held) as archive:
+        kept = [archive.keep_now(part10())[0] for _ in range(3)]
+        assert all(isinstance(each, StoreUnavailable) for each in kept)
+        assert len(archive.rows()) == 6
+        packs = len(list((held / "packs").glob("*/*.pack")))
+    assert packs <= 3  # what can only be refused is written once, not each time
+    assert run("move-store", held, "--cancel").exit_code == ALL_GOOD
+    with archive_in(held) as archive:
+        assert not isinstance(archive.keep_now(part10())[0], BaseException)
+
+
+def test_a_move_goes_on_where_it_was_killed_and_its_target_is_not_served_before(held: Path) -> None:
+    database = homes.new_database()
+    with closing(open_database(settings_for(held, database=database))) as opened, opened.write() as tx:
+        marks.write(tx, holding.ARRIVING, "of-this-move")
+    assert "not finished" in refused(held, "--database", database)
+    with closing(Store(settings_for(held))) as store, store.database.write() as tx:
+        marks.write(tx, holding.MOVE, "of-this-move")
+    move(held, "--to-database", database)
+    assert "the move is finished" in run("move-store", held, "--cancel").stderr
+
+
+def test_what_was_damaged_before_is_moved_and_said(small: Path, bucket: dict[str, str]) -> None:
+    pack = min((small / "packs").glob("*/*.pack"))
+    data = bytearray(pack.read_bytes())
+    data[data.index("赵".encode())] ^= 1
+    pack.write_bytes(data)
+    done = move(small, "--to-blobs", bucket["blobs"], *keys(bucket), status=SOME_WRONG)
+    assert "damaged before the move" in done.stdout
+
+
+def test_a_move_that_fails_lets_the_source_take_objects_again(small: Path) -> None:
+    database = homes.new_database()
+    with psycopg.connect(database, autocommit=True) as raw:
+        raw.execute("ALTER TABLE ledger ADD CONSTRAINT never CHECK (seq < 2)")
+    move(small, "--to-database", database, status=COULD_NOT)
+    with archive_in(small) as archive:
+        assert not isinstance(archive.keep_now(part10())[0], BaseException)
+
+
+def test_rows_that_changed_or_went_meanwhile_are_brought_in_line(small: Path) -> None:
+    database = homes.new_database()
+    with psycopg.connect(database, autocommit=True) as raw:
+        raw.execute("ALTER TABLE ledger ADD CONSTRAINT never CHECK (seq < 2)")
+        move(small, "--to-database", database, status=COULD_NOT)
+        raw.execute("ALTER TABLE ledger DROP CONSTRAINT never")
+        raw.execute("INSERT INTO pack(pk, name) VALUES (77, 'gone')")
+    with closing(Store(settings_for(small))) as store, store.database.write() as tx:
+        tx.execute(update(STUDY).values(revision=STUDY.c.revision + 1))
+    move(small, "--to-database", database)
+    assert rows(database, small) == rows("", small)
+
+
+def test_a_store_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+    done = move(tmp_path / "mistyped", "--to-database", "postgresql://h/d", status=COULD_NOT)
+    assert SettingsError().args[0].split(".")[0] in done.stderr
