@@ -9,15 +9,20 @@ import atexit
 import itertools
 import os
 import tempfile
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from functools import cache
 from pathlib import Path
 
 import psycopg
 
+from huitong.base.settings import Settings
 from huitong.cli.servers import LocalPostgres, LocalS3, local_servers
+from huitong.store.blobs import Blobs
+from huitong.store.objects import Objects
+from huitong.store.packs import Packs
 from huitong.store.postgres import PostgresDatabase
+from huitong.store.store import open_blobs
 
 EMBEDDED, SCALED = "embedded", "scaled"
 #: Of this run; pytest's option `--home` sets it.
@@ -80,3 +85,48 @@ def with_flags(arguments: Sequence[str]) -> list[str]:
     if "--data" not in arguments:
         return list(arguments)
     return [*arguments, *flags_of(Path(arguments[list(arguments).index("--data") + 1]))]
+
+
+# --- what becomes of blobs behind an archive's back; one that is open notices after `Blobs.close` ---
+
+
+@contextmanager
+def _blobs(folder: Path, kind: str) -> Iterator[Blobs]:
+    with closing(open_blobs(Settings(data=folder, **settings_of(folder)), kind)) as blobs:  # type: ignore[arg-type]
+        yield blobs
+
+
+def blob_sizes(folder: Path, kind: str = "packs") -> dict[str, int]:
+    """Every blob of the archive in `folder`, oldest first, and how long it is."""
+    with _blobs(folder, kind) as blobs:
+        return {name: blobs.open(name).size() for name in blobs.names()}
+
+
+def read_blob(folder: Path, name: str, kind: str = "packs") -> bytes:
+    with _blobs(folder, kind) as blobs:
+        opened = blobs.open(name)
+        return opened.read(0, opened.size())
+
+
+def change_blob(folder: Path, name: str, change: Callable[[bytes], bytes], kind: str = "packs") -> None:
+    data = change(read_blob(folder, name, kind))
+    with _blobs(folder, kind) as blobs:
+        if isinstance(blobs, Objects):
+            blobs.s3.put(name, data)
+        elif isinstance(blobs, Packs):
+            (blobs.folder / name).write_bytes(data)
+
+
+def flipped(at: int) -> Callable[[bytes], bytes]:
+    """For `change_blob`: one bit of the byte at `at` is another."""
+    return lambda data: data[: at % len(data)] + bytes([data[at] ^ 1]) + data[at % len(data) + 1 :]
+
+
+def lose_blobs(folder: Path, *names: str, kind: str = "packs") -> None:
+    """These, or all there are."""
+    for name in names or blob_sizes(folder, kind):
+        with _blobs(folder, kind) as blobs:
+            if isinstance(blobs, Objects):
+                blobs.s3.delete(name)
+            elif isinstance(blobs, Packs):
+                (blobs.folder / name).unlink()

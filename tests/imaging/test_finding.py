@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import text
+from tests import homes
 from tests.archives import TestArchive, archive_in
 from tests.objects import part10
 
@@ -141,8 +142,7 @@ def test_a_search_stopped_by_the_clock_goes_on_where_it_was(
 def test_an_instance_whose_pack_is_gone_is_answered_from_the_index(tmp_path: Path) -> None:
     with archive_in(tmp_path) as archive:
         archive.keep_now(part10(SOPInstanceUID="1.2.3", InstanceNumber=7), part10(SOPInstanceUID="1.2.4"))
-    for pack in (tmp_path / "packs").rglob("*.pack"):
-        pack.unlink()
+    homes.lose_blobs(tmp_path)
     with archive_in(tmp_path, alone=True) as archive:
         found = ask(archive, "", Level.INSTANCE)
         assert sorted(uids(found, "00080018")) == ["1.2.3", "1.2.4"]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select
+from tests import homes
 from tests.archives import TestArchive, archive_in
 from tests.objects import dataset, part10
 
@@ -51,7 +51,7 @@ def settled(folder: Path) -> tuple[StoredInstance, tuple[bytes, bytes]]:
 
 def test_what_is_thrown_away_is_made_and_kept_again(tmp_path: Path) -> None:
     stored, before = settled(tmp_path)
-    shutil.rmtree(tmp_path / "derived")
+    homes.lose_blobs(tmp_path, kind="derived")
     with archive_in(tmp_path) as archive:
         assert not both_kept(archive, stored)
         assert read_both(archive, stored) == before
@@ -60,15 +60,13 @@ def test_what_is_thrown_away_is_made_and_kept_again(tmp_path: Path) -> None:
 
 def test_a_damaged_byte_is_noticed_and_never_served(tmp_path: Path) -> None:
     stored, before = settled(tmp_path)
-    (pack,) = tmp_path.glob("derived/*/*.pack")
+    (blob,) = homes.blob_sizes(tmp_path, "derived")
     with archive_in(tmp_path) as archive:
         with archive.store.database.read() as tx:
             places = list(tx.execute(select(READY.c.payload_at, READY.c.payload_bytes)))
         assert len(places) == 2
-        data = bytearray(pack.read_bytes())
         for at, length in places:
-            data[at + length // 2] ^= 1
-        pack.write_bytes(data)
+            homes.change_blob(tmp_path, blob, homes.flipped(at + length // 2), "derived")
         assert not both_kept(archive, stored)
         assert read_both(archive, stored) == before
         assert both_kept(archive, stored)
@@ -79,7 +77,7 @@ def test_the_settler_makes_again_what_was_lost(tmp_path: Path) -> None:
         ds = dataset()
         stored = kept_one(archive, part10(ds))
         archive.settle()
-    shutil.rmtree(tmp_path / "derived")
+    homes.lose_blobs(tmp_path, kind="derived")
     with archive_in(tmp_path) as archive:
         ds.SOPInstanceUID, ds.InstanceNumber = "1.2.3.4", 2
         archive.keep_now(part10(ds))  # the study's middle instance stays the same, its thumbnail's row too
@@ -87,9 +85,10 @@ def test_the_settler_makes_again_what_was_lost(tmp_path: Path) -> None:
         assert both_kept(archive, stored)
 
 
+@pytest.mark.embedded  # an object store needs no room here; tests/system/test_faults.py takes it away
 def test_readers_are_answered_when_nothing_can_be_kept(tmp_path: Path) -> None:
     stored, before = settled(tmp_path)
-    shutil.rmtree(tmp_path / "derived")
+    homes.lose_blobs(tmp_path, kind="derived")
     with archive_in(tmp_path, keep_free_bytes=1 << 60) as archive:
         assert read_both(archive, stored) == before
         assert read_both(archive, stored) == before

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import text
+from tests import homes
 from tests.archives import TestArchive, archive_in
 from tests.objects import part10
 
@@ -38,29 +39,28 @@ def test_what_arrives_while_verify_reads_is_left_to_the_next_time(tmp_path: Path
         assert report.clean, report.problems
 
 
-def flip(offset: int) -> Callable[[TestArchive, Path], None]:
-    def harm(_archive: TestArchive, pack: Path) -> None:
-        data = bytearray(pack.read_bytes())
-        data[offset] ^= 1
-        pack.write_bytes(data)
-
-    return harm
+Harm = Callable[[TestArchive, Path], None]
 
 
-def sql(statement: str) -> Callable[[TestArchive, Path], None]:
-    def harm(archive: TestArchive, _pack: Path) -> None:
+def change(how: Callable[[bytes], bytes]) -> Harm:
+    """Of the first blob."""
+    return lambda _, folder: homes.change_blob(folder, min(homes.blob_sizes(folder)), how)
+
+
+def flip(offset: int) -> Harm:
+    return change(homes.flipped(offset))
+
+
+def sql(statement: str) -> Harm:
+    def harm(archive: TestArchive, _folder: Path) -> None:
         with archive.store.database.write() as tx:
-            tx.execute(text(statement))
+            tx.execute(text(statement), {"zeros": bytes(32)} if ":zeros" in statement else {})
 
     return harm
 
 
-def shorten(_archive: TestArchive, pack: Path) -> None:
-    pack.write_bytes(pack.read_bytes()[:-500])
-
-
-def remove(_archive: TestArchive, pack: Path) -> None:
-    pack.unlink()
+def remove(_archive: TestArchive, folder: Path) -> None:
+    homes.lose_blobs(folder, min(homes.blob_sizes(folder)))
 
 
 @pytest.mark.parametrize(
@@ -72,22 +72,21 @@ def remove(_archive: TestArchive, pack: Path) -> None:
         pytest.param(flip(500), "damaged", id="file meta"),
         pytest.param(flip(900), "damaged", id="data set"),
         pytest.param(flip(-12), "damaged", id="kept header"),
-        pytest.param(shorten, "damaged", id="pack cut short"),
+        pytest.param(change(lambda data: data[:-500]), "damaged", id="pack cut short"),
         pytest.param(remove, "damaged", id="pack gone"),
         pytest.param(sql("DELETE FROM instance WHERE pk = 1"), "unindexed", id="row gone"),
         pytest.param(sql("UPDATE instance SET record_at = record_at + 8 WHERE pk = 1"), "missing", id="row moved"),
-        pytest.param(sql("UPDATE instance SET sha256 = zeroblob(32) WHERE pk = 1"), "missing", id="row's digest"),
+        pytest.param(sql("UPDATE instance SET sha256 = :zeros WHERE pk = 1"), "missing", id="row's digest"),
         pytest.param(sql("UPDATE ledger SET body = '{}'"), "ledger_breaks", id="ledger line"),
     ],
 )
-def test_harm_is_found(tmp_path: Path, harm: Callable[[TestArchive, Path], None], kind: str) -> None:
+def test_harm_is_found(tmp_path: Path, harm: Harm, kind: str) -> None:
     with archive_in(tmp_path) as archive:
         archive.keep_now(part10())
         archive.keep_now(part10())
         archive.settle()
     with archive_in(tmp_path) as archive:
-        (pack,) = tmp_path.glob("packs/*/*.pack")
-        harm(archive, pack)
+        harm(archive, tmp_path)
     # Opened without the recovery that a server does first.
     with archive_in(tmp_path, alone=True) as archive:
         report = actions.verify(archive.store)

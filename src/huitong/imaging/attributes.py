@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,6 +51,9 @@ INSTANCE_RETURNED = _tags("""
 _MAX_UID = 128
 #: What a UID cannot have however odd it is: it stands in URLs, in JSON and in quoted headers.
 _NEVER_IN_UIDS = re.compile(r"""["'\\/?#%<>&]""")
+#: Characters by which a number, a sex or a modality is filed (the standard allows 64 at most), and all modalities of a
+#: study together: what is longer is kept in the object and found by its beginning. Indices of PostgreSQL take 2.7 KB.
+_MAX_SHORT, _MAX_MODALITIES = 256, 512
 _DATE = re.compile(r"(\d{4})[.-]?(0[1-9]|1[0-2])[.-]?(0[1-9]|[12]\d|3[01])")
 _TIME = re.compile(r"([01]\d|2[0-3]):?([0-5]\d)?:?([0-5]\d|60)?(\.\d{1,6})?")
 
@@ -98,6 +102,17 @@ def time(value: str) -> str:
         return ""
     hour, minute, second, fraction = match.groups()
     return f"{hour}{minute or '00'}{second or '00'}{fraction or ''}"
+
+
+def short(header: Header, tag: str) -> str:
+    """A text that an index holds, as far as it does; without NUL, which one of the databases does not hold."""
+    return text(header, tag).replace("\0", "")[:_MAX_SHORT]
+
+
+def spaced(modalities: Iterable[str]) -> str:
+    """Sorted, with a space around each; of too many the first."""
+    joined = f" {' '.join(sorted(modalities))} "
+    return joined[: joined.rfind(" ", 0, _MAX_MODALITIES) + 1] if joined.strip() else ""
 
 
 def number(value: str) -> int | None:

@@ -197,11 +197,11 @@ def _study(session: Session, key: tuple[str, str], members: Sequence[Indexed], k
     row = known.studies.get(key) or _find_study(session, key) or _add_study(session, key, members[0].prepared)
     last = max(each.prepared.received_at_ms for each in members)
     session.run(_COUNT_STUDY, {**_sums(row.pk, members), "last": last, "flags": _flags(row, members)})
-    arrived = {m for each in members if (m := scan.text(each.prepared.header, "00080060"))}
+    arrived = {m for each in members if (m := at.short(each.prepared.header, "00080060"))}
     if not arrived <= row.modalities:
         written = session.rows("SELECT modalities FROM study WHERE pk = :pk", {"pk": row.pk})  # by whatever process
         modalities = frozenset(written[0][0].split()) | arrived
-        session.run("UPDATE study SET modalities = :m WHERE pk = :pk", {"m": _spaced(modalities), "pk": row.pk})
+        session.run("UPDATE study SET modalities = :m WHERE pk = :pk", {"m": at.spaced(modalities), "pk": row.pk})
         row = replace(row, modalities=modalities)
     return row
 
@@ -222,13 +222,9 @@ def _flags(row: StudyKnown, members: Sequence[Indexed]) -> int:
     flags = 0
     if any(each.variant for each in members):
         flags |= FLAGS["variant"]
-    if any(scan.text(each.prepared.header, "00100020") != row.patient_id for each in members):
+    if any(at.short(each.prepared.header, "00100020") != row.patient_id for each in members):
         flags |= FLAGS["other-patient"]
     return flags
-
-
-def _spaced(modalities: Iterable[str]) -> str:
-    return f" {' '.join(sorted(modalities))} " if modalities else ""
 
 
 def _find_study(session: Session, key: tuple[str, str]) -> StudyKnown | None:
@@ -269,15 +265,15 @@ def forget_grams(tx: Connection) -> None:
 def _study_row(p: Prepared) -> dict[str, Any]:
     h = p.header
     return {
-        "patient_id": scan.text(h, "00100020"),
+        "patient_id": at.short(h, "00100020"),
         "patient_name": at.shown_name(h),
         "name_forms": at.forms(h, "00100010"),
         "patient_birth_date": at.date(scan.text(h, "00100030")),
-        "patient_sex": scan.text(h, "00100040"),
+        "patient_sex": at.short(h, "00100040"),
         "study_date": at.date(scan.text(h, "00080020")),
         "study_time": at.time(scan.text(h, "00080030")),
-        "accession_number": scan.text(h, "00080050"),
-        "study_id": scan.text(h, "00200010"),
+        "accession_number": at.short(h, "00080050"),
+        "study_id": at.short(h, "00200010"),
         "referring_forms": at.forms(h, "00080090"),
         "description": scan.text(h, "00081030"),
         "modalities": "",
