@@ -1,4 +1,7 @@
-"""The SQL that writes the index: studies, series and instances of a group of new objects, in one transaction."""
+"""The SQL that writes the index: studies, series and instances of a group of new objects, in one transaction.
+
+Longer than most: what is looked up, what is written and what is remembered of both have to fit each other.
+"""
 
 from __future__ import annotations
 
