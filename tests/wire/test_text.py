@@ -6,10 +6,39 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from huitong.wire.text import fold, fold_pattern, pattern_matches, pattern_to_like, text_forms, to_regex
+from huitong.wire.text import fold, fold_pattern, part_of, pattern_matches, pattern_to_like, text_forms, to_regex
 
 TEXT = st.text(max_size=40)
 PATTERN = st.text(alphabet="ab王小 ^*?%_\\.-Ü", max_size=12)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "part"),
+    [
+        ("*Xiao-Dong*", "xiao dong"),
+        ("*小东*", "小东"),
+        ("**wang**", "wang"),
+        ("*", ""),
+        ("*^*", ""),
+        ("wang*", ""),
+        ("*wang", ""),
+        ("*wa*ng*", ""),
+        ("*wa?g*", ""),
+        ("*wang^*", ""),
+        ("*wang=*", ""),
+        ("wang", ""),
+    ],
+)
+def test_a_pattern_that_wants_a_part_says_which(pattern: str, part: str) -> None:
+    assert part_of(pattern) == part
+
+
+@given(PATTERN.map("*{}*".format), st.lists(TEXT.map(fold) | PATTERN.map(fold), max_size=3))
+def test_a_part_stands_in_the_lines_of_what_its_pattern_matches_and_in_no_others(
+    pattern: str, forms: list[str]
+) -> None:
+    if part := part_of(pattern):
+        assert pattern_matches(pattern, forms) is (part in "\n".join(forms))
 
 
 @pytest.mark.parametrize(

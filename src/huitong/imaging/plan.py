@@ -18,7 +18,7 @@ from huitong.imaging import attributes as at
 from huitong.store.database import Kind
 from huitong.wire.grams import pattern_grams
 from huitong.wire.query import Condition, Match, Query
-from huitong.wire.text import pattern_matches, text_forms, to_regex
+from huitong.wire.text import part_of, pattern_matches, text_forms, to_regex
 
 #: Of a row with values by name.
 Check = Callable[[Any], bool]
@@ -65,8 +65,9 @@ class Plan:
     where: list[str] = field(default_factory=list)
     #: Equality on columns of `RANKED`: column -> values.
     keys: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    #: Conditions that no index helps with.
+    #: Conditions that no index helps with; and whether one of them needs more of a row than indices have.
     filters: list[str] = field(default_factory=list)
+    reads_rows: bool = False
     modalities: list[Condition] = field(default_factory=list)
     tokens: set[str] = field(default_factory=set)
     checks: list[Check] = field(default_factory=list)
@@ -93,6 +94,8 @@ RANKED = (
 )  # fmt: skip
 #: Attributes searched by text: gram field and the column of their forms.
 _NAMES = {"00100010": ("n", "name_forms"), "00080090": ("r", "referring_forms")}
+#: The function that finds a text in another.
+_PLACE_OF = {"sqlite": "instr", "postgresql": "strpos"}
 _TEXTS = {"00100020": "i", "00080050": "a", "00081030": "d"}
 MODALITIES = ("00080061", "00080060")
 
@@ -187,6 +190,10 @@ def _name(plan: Plan, condition: Condition) -> None:
     patterns = condition.values
     if len(patterns) == 1:
         plan.tokens |= pattern_grams(letter, patterns[0]) or set()
+        if part := part_of(patterns[0]):
+            plan.filters.append(f"{_PLACE_OF[plan.values.kind]}({name}, {plan.values.name(part)}) > 0")
+            plan.reads_rows = True
+            return
     plan.needs.add(name)
     plan.checks.append(lambda r: any(pattern_matches(p, r[name].split("\n")) for p in patterns))
 

@@ -435,7 +435,7 @@ def _walked(session: Session, way: Way, plan: Plan, start: Cursor, limit: int, m
     at_least, every = passed, more is None and start.key is None
     if way.count is not None:
         at_least, every = way.count, way.count <= most
-    elif not every and not plan.checks:
+    elif not every and not plan.checks and not plan.reads_rows:
         at_least, every = Walk(session, way, plan, until=monotonic() + COUNT_S).count(most)
     return Hits(page, at_least if every else None, at_least, more.text() if more is not None else None)
 

@@ -110,6 +110,18 @@ def pattern_matches(pattern: str, forms: Iterable[str]) -> bool:
     return len(groups) > 1 and all(_any_matches(group, forms) for group in groups)
 
 
+def part_of(pattern: str) -> str:
+    """The folded text that has to stand anywhere in a form, where the pattern asks for nothing else; else empty.
+
+    >>> part_of("*Xiao-Dong*")
+    'xiao dong'
+    """
+    folded = fold_pattern(pattern)
+    part = folded[1:-1]
+    plain = folded.startswith("*") and folded.endswith("*") and part == part.strip() and "=" not in pattern
+    return part if plain and not {"*", "?"}.intersection(part) else ""
+
+
 def _any_matches(pattern: str, forms: tuple[str, ...]) -> bool:
     expressions = _folded_expressions(pattern)
     return any(expression.fullmatch(form) for expression in expressions for form in forms)
