@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -473,3 +475,34 @@ def test_days_are_counted_whoever_writes_studies(tmp_path: Path) -> None:
             tx.execute(text("UPDATE study SET study_date = '20260501' WHERE study_date = ''"))
         wanted = lists("20260301", 2, 0) | lists("20260501", 1, 1)
         assert there() == {key: n for key, n in wanted.items() if n}
+
+
+def test_days_add_up_while_many_write_at_once(tmp_path: Path) -> None:
+    """Of several writers each begins at another day; on PostgreSQL some of them add up what all have appended."""
+    with archive_in(tmp_path) as archive:
+        archive.keep_now(part10(StudyDate="20260301"))
+        changed = {"study_uid": ":uid", "study_date": ":day", "shown": "0"}
+        columns = [name for name in search.EVERY_COLUMN if name != "pk"]
+        values = ", ".join(f"CAST({changed[name]} AS {_TYPES[name]})" if name in changed else name for name in columns)
+        add = f"INSERT INTO study({', '.join(columns)}) SELECT {values} FROM study WHERE pk = 1"
+
+        def write(writer: int) -> None:
+            with closing(archive.store.database.session()) as session:
+                for turn in range(30):
+                    with session.write():
+                        for day in range(4):
+                            uid = f"7.{writer}.{turn}.{day}"
+                            session.run(add, {"uid": uid, "day": f"2026040{(writer + day) % 4 + 1}"})
+
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(write, range(4)))
+        with archive.store.database.reading() as session:
+            counted = session.rows(
+                "SELECT study_date, sum(studies) FROM study_day WHERE list = 'every' GROUP BY study_date ORDER BY 1", {}
+            )
+        assert [(r[0], int(r[1])) for r in counted] == [
+            ("20260301", 1), *((f"2026040{day}", 120) for day in (1, 2, 3, 4)),
+        ]  # fmt: skip
+
+
+_TYPES = {"study_uid": "text", "study_date": "text", "shown": "integer"}

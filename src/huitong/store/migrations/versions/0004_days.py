@@ -81,8 +81,9 @@ _POSTGRESQL = (
         {_grouped("changed", "sign * ", "true")};
         IF random() < 0.01 AND pg_try_advisory_xact_lock(hashtext('huitong'), hashtext('study_day')) THEN
             WITH apart AS (
-                DELETE FROM study_day AS each USING (SELECT DISTINCT list, study_date FROM study_day WHERE fresh) AS new
-                WHERE each.list = new.list AND each.study_date = new.study_date RETURNING each.*
+                DELETE FROM study_day AS day
+                USING (SELECT DISTINCT list, study_date FROM study_day WHERE fresh) AS grown
+                WHERE day.list = grown.list AND day.study_date = grown.study_date RETURNING day.*
             ) INSERT INTO study_day
               SELECT list, study_date, sum(studies), false FROM apart GROUP BY list, study_date;
         END IF;
