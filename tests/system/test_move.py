@@ -98,10 +98,13 @@ def rows(database: str, folder: Path) -> list[list[tuple[object, ...]]]:
 class Endless(StowSender):
     """Goes on, not too fast for the mover to be seen at work, when it is told to try again."""
 
+    refused = 0
+
     def _send(self, connection: http.client.HTTPConnection, objects: list[tuple[str, bytes]]) -> None:
         super()._send(connection, objects)
         if self.trouble is not None:
             assert self.trouble.startswith("503"), self.trouble
+            self.refused += 1
             self.trouble = None
         time.sleep(0.1)
 
@@ -116,11 +119,9 @@ def test_nothing_acknowledged_is_lost_when_a_store_moves_under_senders(tmp_path:
     chance, folder, database = random.Random(20261125), tmp_path / "data", homes.new_database()
     to = ["--to-database", database, "--to-blobs", bucket["blobs"], *keys(bucket)]
     with serving(folder, "--pack-bytes", "4 MiB", "--spool-bytes", "300 KiB") as server:
-        senders: list[Sender] = [
-            Endless(1, server.http_port, "TAIYUAN"),
-            Endless(2, server.http_port, "YUNCHENG"),
-            Slow(3, server.dimse_port, "TAIYUAN"),
-        ]
+        stow = [Endless(1, server.http_port, "TAIYUAN"), Endless(2, server.http_port, "YUNCHENG")]
+        store = Slow(3, server.dimse_port, "TAIYUAN")
+        senders: list[Sender] = [*stow, store]
         for sender in senders:
             sender.start()
         time.sleep(1)
@@ -130,11 +131,13 @@ def test_nothing_acknowledged_is_lost_when_a_store_moves_under_senders(tmp_path:
             mover.kill()
             mover.wait()
         move(folder, *to)
+        before = [each.refused for each in stow]
+        end = time.monotonic() + 30
+        while not (store.trouble and all(each.refused > was for each, was in zip(stow, before, strict=True))):
+            assert time.monotonic() < end, (store.trouble, [(each.trouble, each.refused) for each in stow])
+            time.sleep(0.05)
+        assert "A700" in store.trouble.upper()
         acknowledged = {uid: what for sender in senders for uid, what in sender.acknowledged.items()}
-        time.sleep(0.3)
-        assert acknowledged == {uid: what for sender in senders for uid, what in sender.acknowledged.items()}
-        assert senders[2].trouble is not None
-        assert "A700" in senders[2].trouble.upper()
         check(server, dict(list(acknowledged.items())[-5:]))  # reading goes on
     for sender in senders:
         sender.join(30)

@@ -38,11 +38,16 @@ def open_now(settings: Settings) -> Archive:
 
 def _admitted(settings: Settings) -> Store:
     """Raises SettingsError where the store is elsewhere by now, StoreUnavailable while it is still served as before."""
-    with closing(Store(settings)) as store:
-        held = imaging.admit(store)
-    if held:
-        with closing(Store(settings, alone=True)) as store:
-            imaging.begin_here(store)
+    store = Store(settings)
+    try:
+        if not imaging.admit(store):
+            return store
+    except BaseException:
+        store.close()
+        raise
+    store.close()
+    with closing(Store(settings, alone=True)) as store:
+        imaging.begin_here(store)
     return Store(settings)
 
 
