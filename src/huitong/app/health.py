@@ -41,7 +41,7 @@ def routes(store: Store, associations: Callable[[], int]) -> list[BaseRoute]:
 
 def _problems(store: Store) -> list[str]:
     """Why new objects could not be kept just now."""
-    return [problem for check in (_volume, _database, _threads) for problem in check(store)]
+    return [problem for check in (_volume, _database, _blobs, _threads) for problem in check(store)]
 
 
 def _volume(store: Store) -> list[str]:
@@ -56,8 +56,16 @@ def _volume(store: Store) -> list[str]:
 
 
 def _database(store: Store) -> list[str]:
+    return _said(store.database.check)
+
+
+def _blobs(store: Store) -> list[str]:
+    return _said(store.blobs.check)
+
+
+def _said(check: Callable[[], None]) -> list[str]:
     try:
-        store.database.check()
+        check()
     except HuitongError as e:
         return [str(e)]
     return []

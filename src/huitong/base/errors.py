@@ -145,6 +145,15 @@ ANSWERS: dict[type[HuitongError], Answer] = {
 }
 
 
+#: Seconds after which what failed for reasons of ours may be tried again, by HTTP status (RFC 9110 10.2.3).
+RETRY_AFTER_S = {503: 10, 507: 60}
+
+
+def retry_after(status: int) -> dict[str, str]:
+    """The HTTP header that goes with the status, if one does."""
+    return {"Retry-After": str(RETRY_AFTER_S[status])} if status in RETRY_AFTER_S else {}
+
+
 def answer_for(error: BaseException) -> Answer:
     """The answer of the nearest class that has one; a stranger's exception is our own fault."""
     for cls in type(error).__mro__:

@@ -74,6 +74,10 @@ class Settings:
     s3_cache_bytes: int = _row(
         8 << 30, kinds.SIZE, "bytes",
         "Room in `data` for what was read from or written to the object store last.", minimum=64 << 20)
+    merged_keep_s: float = _row(
+        3600.0, kinds.NUMBER, "s",
+        "Small objects of the object store are brought together when their study settles, and deleted this long"
+        " after.")
     http: Address = _row(
         Address("127.0.0.1", 8080), kinds.HOST_AND_PORT, "",
         "Where pages, viewer and DICOMweb are served. Put a TLS proxy in front before opening it to others.")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from huitong.base.errors import NotFound
+from huitong.imaging import places
 from huitong.imaging.model import StoredInstance
-from huitong.store.blobs import mapped
+from huitong.store.blobs import OpenBlob, mapped
 from huitong.store.store import Store
 from huitong.wire.dicom.scan import inflate, scan
 
@@ -36,7 +37,11 @@ def find_bulk(store: Store, stored: StoredInstance, path: str) -> Bulk:
     frames = stored.frames
     if path == PIXEL_DATA and frames is not None and frames.fragments is not None:
         return Bulk(tuple(place for frame in frames.fragments for place in frame))
-    with mapped(store.blobs.open(stored.blob), stored.blob_offset, stored.size_bytes) as data:
+    return places.where_it_is(store, stored, lambda blob, at: _found(blob, at, stored.size_bytes, path))
+
+
+def _found(blob: OpenBlob, at: int, size: int, path: str) -> Bulk:
+    with mapped(blob, at, size) as data:
         found = scan(data)
         place = found.bulk.get(path)
         if place is None:
@@ -52,5 +57,4 @@ def read_bulk(store: Store, stored: StoredInstance, path: str) -> bytes:
     bulk = find_bulk(store, stored, path)
     if bulk.inflated is not None:
         return bulk.inflated
-    pack = store.blobs.open(stored.blob)
-    return b"".join(pack.read(stored.blob_offset + offset, length) for offset, length in bulk.ranges)
+    return places.read_ranges(store, stored, bulk.ranges)

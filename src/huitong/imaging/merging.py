@@ -26,8 +26,6 @@ from huitong.store.blobs import Placed
 from huitong.store.objects import Objects
 from huitong.store.store import Store
 
-#: How long an emptied object is kept for those who still read from it.
-GRACE_MS = 3_600_000
 _DELETED_AT_ONCE = 200
 log = logs.logger(__name__)
 
@@ -111,7 +109,9 @@ def delete_emptied(store: Store, now_ms: int) -> int:
     """Objects whose content has lain elsewhere for long enough are deleted; how many that were."""
     if not isinstance(store.blobs, Objects):
         return 0
-    emptied = select(PACK.c.pk, PACK.c.name).where(PACK.c.emptied_at_ms <= now_ms - GRACE_MS)
+    # Until then those who still read from it have finished.
+    before_ms = now_ms - round(store.settings.merged_keep_s * 1000)
+    emptied = select(PACK.c.pk, PACK.c.name).where(PACK.c.emptied_at_ms <= before_ms)
     with store.database.read() as tx:
         packs = list(islice(tx.execute(emptied.order_by(PACK.c.emptied_at_ms)), _DELETED_AT_ONCE))
     for pack in packs:

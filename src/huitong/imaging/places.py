@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from huitong.base.errors import StoreDamaged
@@ -62,6 +62,31 @@ class PackSlice:
 
     def close(self) -> None:
         """The pack closes itself when nobody reads it."""
+
+
+def where_it_is(store: Store, stored: StoredInstance, look: Callable[[OpenBlob, int], T]) -> T:
+    """What `look` finds in the instance's blob, given it and where in it the object begins.
+
+    What was merged with others lies elsewhere than `stored` remembers: looked for once more. Raises StoreDamaged.
+    """
+    try:
+        return look(store.blobs.open(stored.blob), stored.blob_offset)
+    except StoreDamaged:
+        forget(store)
+        with store.database.read() as tx:
+            again = lookups.stored_by_pk(tx, stored.pk)
+        if again is None or (again.blob, again.blob_offset) == (stored.blob, stored.blob_offset):
+            raise
+        return look(store.blobs.open(again.blob), again.blob_offset)
+
+
+def read_ranges(store: Store, stored: StoredInstance, ranges: Sequence[tuple[int, int]]) -> bytes:
+    """These (offset, length) of the object's bytes, joined. Raises StoreDamaged."""
+
+    def look(blob: OpenBlob, begin: int) -> bytes:
+        return b"".join(blob.read(begin + at, length) for at, length in ranges)
+
+    return where_it_is(store, stored, look)
 
 
 def forget(store: Store) -> None:

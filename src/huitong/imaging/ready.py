@@ -22,7 +22,7 @@ from sqlalchemy import Row, delete, insert, select
 from huitong.base import log as logs
 from huitong.base.errors import NotFound, OurFault, StoreDamaged
 from huitong.base.lru import Lru
-from huitong.imaging import lookups
+from huitong.imaging import lookups, places
 from huitong.imaging.bulk import read_bulk
 from huitong.imaging.model import Metadata, StoredInstance
 from huitong.imaging.pixels.module import MAX_FRAME_BYTES
@@ -216,8 +216,8 @@ def _picture(store: Store, stored: StoredInstance, header: dict[str, Any]) -> by
 
 def header_text(store: Store, stored: StoredInstance) -> bytes:
     """The instance's DICOM JSON as kept behind its bytes."""
-    pack = store.blobs.open(stored.blob)
-    return unpack_header(pack.read(stored.blob_offset + stored.size_bytes, stored.tail_bytes))
+    read = places.where_it_is(store, stored, lambda blob, at: blob.read(at + stored.size_bytes, stored.tail_bytes))
+    return unpack_header(read)
 
 
 def frame_bytes(store: Store, stored: StoredInstance, number: int) -> bytes:
@@ -227,13 +227,12 @@ def frame_bytes(store: Store, stored: StoredInstance, number: int) -> bytes:
     """
     if stored.frames is None or not 1 <= number <= stored.frames.count:
         raise NotFound(f"frame {number}")
-    pack = store.blobs.open(stored.blob)
+    ranges = stored.frames.ranges(number)
     if not stored.deflated:
-        ranges = stored.frames.ranges(number)
-        return b"".join(pack.read(stored.blob_offset + at, length) for at, length in ranges)
-    part10 = pack.read(stored.blob_offset, stored.size_bytes)
+        return places.read_ranges(store, stored, ranges)
+    part10 = places.read_ranges(store, stored, [(0, stored.size_bytes)])
     data = inflate(part10, read_file_meta(part10).offset)
-    return b"".join(data[at : at + length] for at, length in stored.frames.ranges(number))
+    return b"".join(data[at : at + length] for at, length in ranges)
 
 
 def ready_of(store: Store) -> Ready:

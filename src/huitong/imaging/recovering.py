@@ -6,8 +6,8 @@ the indexed end. Either may be interrupted at any moment and simply run again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -85,8 +85,8 @@ def recover(store: Store, progress: Progress = lambda _done, _all: None) -> Reco
 def _recover(store: Store, progress: Progress) -> Recovered:
     done, began = Recovered(), datetime.now(UTC)
     starts = _unjudged(store)
-    names = sorted(starts)
-    sizes = {name: store.blobs.open(name).size() for name in names}
+    sizes = _sizes(store, sorted(starts))
+    names = list(sizes)
     total, read = sum(sizes[name] - starts[name] for name in names), 0
     with closing(store.database.session()) as session:
         for name in names:
@@ -126,9 +126,19 @@ def _unjudged(store: Store) -> dict[str, int]:
     return found
 
 
+def _sizes(store: Store, names: Iterable[str]) -> dict[str, int]:
+    """Of those that are still there: what was merged is deleted by whichever process comes to it."""
+    found = {}
+    for name in names:
+        with suppress(StoreDamaged):
+            found[name] = store.blobs.open(name).size()
+    return found
+
+
 def _recover_pack(store: Store, session: Session, name: str, start: int, done: Recovered) -> None:
     end = start
     group: list[records.Indexed] = []
+    left_bytes, problems = done.left_bytes, len(done.problems)
     for walked in store.blobs.walk(name, start):
         if walked.head is None:
             done.left_bytes += walked.end - walked.offset
@@ -141,8 +151,19 @@ def _recover_pack(store: Store, session: Session, name: str, start: int, done: R
             _index(store, session, name, group, end, done)
             group = []
     _index(store, session, name, group, end, done)
+    sound = (done.left_bytes, len(done.problems)) == (left_bytes, problems)
     with session.write():
-        session.run("UPDATE pack SET sealed = 1 WHERE pk = :pk", {"pk": records.pack_pk(session, name)})
+        pk = records.pack_pk(session, name)
+        session.run("UPDATE pack SET sealed = 1 WHERE pk = :pk", {"pk": pk})
+        if store.blobs.remote and sound:  # an object of which nothing is wanted is deleted like those merged away
+            at_ms = round(datetime.now(UTC).timestamp() * 1000)
+            session.run(_MARK_SPARE, {"pk": pk, "at_ms": at_ms})
+
+
+_MARK_SPARE = """
+    UPDATE pack SET emptied_at_ms = :at_ms
+    WHERE pk = :pk AND NOT EXISTS (SELECT 1 FROM instance WHERE instance.pack_pk = pack.pk)
+"""
 
 
 def _read(store: Store, name: str, walked: Walked, done: Recovered) -> tuple[Prepared, Placed] | None:

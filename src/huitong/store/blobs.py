@@ -125,4 +125,7 @@ class Blobs(Protocol):
     def link(self, blob: str, expires_s: float) -> str | None:
         """A URL by which anybody can read the blob for so long, without us; None where there is nobody else to ask."""
 
+    def check(self) -> None:
+        """Raises StoreUnavailable where nothing can be reached, within seconds."""
+
     def close(self) -> None: ...

@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from huitong.base.errors import HuitongError, StoreDamaged
+from huitong.base.errors import StoreDamaged
 from huitong.store import record
 from huitong.store.blobs import NewRecord, Placed, Walked
 from huitong.store.files import disk_faults, write_all
@@ -31,6 +31,8 @@ from huitong.store.walking import head_of, id_of, new_name, read_head, walk
 #: Objects whose cached parts are kept open at most: each has a descriptor.
 _MOST_OPEN = 2048
 _COPY_STEP = 4 << 20
+#: Small records of a group go together into objects up to about this size, each made in memory.
+_AT_ONCE_BYTES = 16 << 20
 
 
 class Objects:
@@ -49,21 +51,21 @@ class Objects:
     # --- writing ---
 
     def append(self, records: Sequence[NewRecord]) -> list[Placed]:
+        """What was put before a fault stays: it may be deleted by nobody who cannot know who has met it since.
+
+        A recovery elsewhere, say, may have indexed it, and a sender been told that it is there. `imaging.recovering`
+        finds it, and what of it is spare.
+        """
         placed: dict[int, Placed] = {}
-        try:
-            for number, r in enumerate(records):
-                if r.body.spooled:
-                    placed[number] = self._put_spool(r)
-            small = [number for number, r in enumerate(records) if not r.body.spooled]
-            placed |= zip(small, self._put_small([records[number] for number in small]), strict=True)
-        except BaseException:
-            self._forget(sorted({each.blob for each in placed.values()}))
-            raise
+        for number, r in enumerate(records):
+            if r.body.spooled:
+                placed[number] = self._put_spool(r)
+        small = [number for number, r in enumerate(records) if not r.body.spooled]
+        for some in _in_turn(small, records):
+            placed |= zip(some, self._put_small([records[number] for number in some]), strict=True)
         return [placed[number] for number in range(len(records))]
 
     def _put_small(self, records: Sequence[NewRecord]) -> list[Placed]:
-        if not records:
-            return []
         name = new_name()
         pack_id = id_of(name)
         pieces: list[Buffer] = []
@@ -79,11 +81,7 @@ class Objects:
         return placed
 
     def _put(self, name: str, data: bytes) -> None:
-        try:
-            self.s3.put(name, data)
-        except BaseException:
-            self._forget([name])  # it may have got there all the same; nobody will be told that it did
-            raise
+        self.s3.put(name, data)
         with suppress(OSError):  # no room for the cache: it will be fetched
             self._remember(Ranges.written(self.cache, data, self._fetcher(name)), name)
 
@@ -96,15 +94,8 @@ class Objects:
             os.pwrite(r.body.fd, text + r.prefix, 0)
             os.lseek(r.body.fd, head.tail_at, os.SEEK_SET)
             write_all(r.body.fd, [r.tail, bytes(head.end - head.tail_at - len(r.tail))])
-        self._put_file(name, r.body.path, head.end)
+        self.s3.put_file(name, r.body.path, head.end)
         return replace(Walked(0, head.end, head, r.envelope).placed(name), whole=True)
-
-    def _put_file(self, name: str, path: Path, size: int) -> None:
-        try:
-            self.s3.put_file(name, path, size)
-        except BaseException:
-            self._forget([name])
-            raise
 
     def adopt(self, name: str, path: Path, size: int) -> None:
         """This file, a pack from elsewhere, is the object of that name. Raises StoreUnavailable."""
@@ -131,7 +122,7 @@ class Objects:
                 head, envelope = self._copied(part, id_of(name), file.fileno())
                 placed.append(replace(Walked(at, at + head.end, head, envelope).placed(name), whole=True))
                 at += head.end
-            self._put_file(name, Path(file.name), at)
+            self.s3.put_file(name, Path(file.name), at)
             self._remember(Ranges.of_file(os.dup(file.fileno()), at, self._fetcher(name)), name)
         return placed
 
@@ -168,11 +159,8 @@ class Objects:
             self._open.pop(name, None)
         self.s3.delete(name)
 
-    def _forget(self, names: Sequence[str]) -> None:
-        """What nobody is told of. What cannot be deleted now is found by `imaging.recovering`, and harms nothing."""
-        for name in names:
-            with suppress(HuitongError):
-                self.delete(name)
+    def check(self) -> None:
+        self.s3.check()
 
     # --- reading ---
 
@@ -224,6 +212,20 @@ class Objects:
     def close(self) -> None:
         with self._lock:
             self._open.clear()
+
+
+def _in_turn(small: Sequence[int], records: Sequence[NewRecord]) -> Iterator[list[int]]:
+    """The numbers of the records, those together that go into one object."""
+    some: list[int] = []
+    size = 0
+    for number in small:
+        if some and size + records[number].body.size > _AT_ONCE_BYTES:
+            yield some
+            some, size = [], 0
+        some.append(number)
+        size += records[number].body.size
+    if some:
+        yield some
 
 
 class _Fetcher:

@@ -213,6 +213,9 @@ class Packs:
     def link(self, blob: str, expires_s: float) -> None:
         """Files are served by us."""
 
+    def check(self) -> None:
+        """Room and rights are looked at with the volume."""
+
     def close(self) -> None:
         self.give_up()
         with self._opening:

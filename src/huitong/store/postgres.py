@@ -20,6 +20,7 @@ import psycopg
 from psycopg.types.string import StrDumperUnknown
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import DBAPIError, DisconnectionError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from huitong.base import log as logs
@@ -300,7 +301,7 @@ def _row_class(names: tuple[str, ...]) -> type[Row]:
 
 def _engine(url: str, options: str) -> Engine:
     engine = create_engine(
-        "postgresql+psycopg://", creator=lambda: _connected(url, options), pool_size=8, max_overflow=8
+        "postgresql+psycopg://", creator=lambda: _connected(url, options), pool_size=8, max_overflow=8, pool_timeout=10
     )
 
     @event.listens_for(engine, "checkout")
@@ -315,6 +316,8 @@ def _engine(url: str, options: str) -> Engine:
 def _faults() -> Iterator[None]:
     try:
         yield
+    except PoolTimeout as e:
+        raise StoreUnavailable("all connections to the database are taken") from e
     except (psycopg.Error, DBAPIError) as e:
         cause = e.orig if isinstance(e, DBAPIError) else e
         fault = _fault_of(cause)

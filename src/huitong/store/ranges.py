@@ -67,7 +67,8 @@ class Ranges:
 
     @property
     def cached_bytes(self) -> int:
-        return (self._size or 0) if self._whole else len(self._have) * _BLOCK
+        have = len(self._have) * _BLOCK
+        return (self._size or 0) if self._whole else min(have, self._size or have)
 
     def size(self) -> int:
         if self._size is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,10 @@ if TYPE_CHECKING:  # they exist for the type checker only
 
 #: Larger objects go in parts of this size, as many at once.
 _PART_BYTES, _PARTS_AT_ONCE = 16 << 20, 4
-_CLIENT: ClientConfig = {"connect_timeout": "3s", "timeout": "60s", "pool_idle_timeout": "60s"}
+_CLIENT: ClientConfig = {"connect_timeout": "3s", "pool_idle_timeout": "60s"}
+#: How long a request may take in all: a sender waits for it, and an object store may hang. One of 16 MB on a slow line
+#: takes 20 s, several such parts at once a minute.
+_SMALL, _LARGE, _PROBE = "20s", "60s", "4s"
 #: What is tried again by itself; past it the sender is told to try again.
 _RETRY: RetryConfig = {
     "max_retries": 4,
@@ -38,19 +41,21 @@ class S3:
 
     def __init__(self, url: str, kind: str, *, key_id: str = "", secret: str = "") -> None:
         self.kind = kind
-        self._store = _client(url, kind, key_id, secret)
+        self._store = _client(url, kind, key_id, secret, _SMALL)
+        self._large = _client(url, kind, key_id, secret, _LARGE)
+        self._probe = _client(url, kind, key_id, secret, _PROBE, max_retries=0)
 
     def put(self, name: str, data: bytes) -> None:
         """Durable when it returns, as the object store promises it. Raises StoreUnavailable."""
         with self._counted("put", len(data)):
-            obstore.put(self._store, name, data, use_multipart=False)
+            obstore.put(self._store if len(data) <= _PART_BYTES else self._large, name, data, use_multipart=False)
 
     def put_file(self, name: str, path: Path, size: int) -> None:
         """As `put`, in parts."""
         parts = -(-size // _PART_BYTES)
         with self._counted("put", size, requests=parts + 2 if parts > 1 else 1):
             obstore.put(
-                self._store, name, path, use_multipart=parts > 1, chunk_size=_PART_BYTES, max_concurrency=_PARTS_AT_ONCE
+                self._large, name, path, use_multipart=parts > 1, chunk_size=_PART_BYTES, max_concurrency=_PARTS_AT_ONCE
             )
 
     def get(self, name: str, offset: int, end: int) -> tuple[Buffer, int]:
@@ -85,6 +90,11 @@ class S3:
             except (exceptions.NotFoundError, FileNotFoundError):
                 return
 
+    def check(self) -> None:
+        """Raises StoreUnavailable unless the object store answers, within seconds."""
+        with suppress(StoreDamaged), self._counted("head"):
+            obstore.head(self._probe, "nothing")
+
     def link(self, name: str, expires_s: float) -> str:
         """A URL by which anybody can read the object for so long."""
         return obstore.sign(self._store, "GET", name, timedelta(seconds=expires_s))
@@ -108,7 +118,9 @@ class S3:
             metrics.S3_BYTES.labels(self.kind, operation).inc(size)
 
 
-def _client(url: str, kind: str, key_id: str, secret: str) -> S3Store:
+def _client(
+    url: str, kind: str, key_id: str, secret: str, timeout: str, max_retries: int = _RETRY["max_retries"]
+) -> S3Store:
     at = urlsplit(url)
     given = dict(parse_qsl(at.query))
     config: dict[str, Any] = {"region": "us-east-1", **{_OPTIONS[name]: value for name, value in given.items()}}
@@ -117,10 +129,15 @@ def _client(url: str, kind: str, key_id: str, secret: str) -> S3Store:
     if key_id:
         config |= {"access_key_id": key_id, "secret_access_key": secret}
     prefix = "/".join(part for part in (at.path.strip("/"), kind) if part)
-    client: ClientConfig = {**_CLIENT, "allow_http": config.get("endpoint", "").startswith("http://")}
+    retry: RetryConfig = {**_RETRY, "max_retries": max_retries}
+    client: ClientConfig = {
+        **_CLIENT,
+        "timeout": timeout,
+        "allow_http": config.get("endpoint", "").startswith("http://"),
+    }
     # Every record has digests of its own, which merging and `verify` hold it against: no second one for the request.
     config["unsigned_payload"] = True
     try:
-        return S3Store(at.netloc, prefix=prefix, client_options=client, retry_config=_RETRY, **config)
+        return S3Store(at.netloc, prefix=prefix, client_options=client, retry_config=retry, **config)
     except (exceptions.BaseError, ValueError) as e:
         raise SettingsError(f"`blobs`: {e}") from None

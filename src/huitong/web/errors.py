@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.types import ExceptionHandler
 
-from huitong.base.errors import HuitongError
+from huitong.base.errors import HuitongError, retry_after
 from huitong.web.headers import PAGE_POLICY
 from huitong.web.i18n import language_of
 from huitong.web.look import page
@@ -55,7 +55,7 @@ def error_page(request: Request, status: int, detail: str = "") -> Response:
     title, advice = _WORDS.get(status) or _WORDS[500 if status >= 500 else 400]
     say = language_of(request).translations.ugettext
     html = page(request, "error.html", status=status, title=say(title), advice=say(advice), detail=detail)
-    headers = {"Content-Security-Policy": PAGE_POLICY, "Cache-Control": "no-store"}
+    headers = {"Content-Security-Policy": PAGE_POLICY, "Cache-Control": "no-store", **retry_after(status)}
     if status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
     return HTMLResponse(html, status, headers=headers)
@@ -67,7 +67,7 @@ async def answer_exception(request: Request, error: Exception) -> Response:
     if "text/html" in request.headers.get("accept", ""):
         # Our own faults are for the log; what the caller got wrong is said to the caller.
         return error_page(request, problem.status, problem.detail if problem.status < 500 else "")
-    headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
+    headers = dict(error.headers or {}) if isinstance(error, HTTPException) else retry_after(problem.status)
     if problem.status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
     return Response(problem.document(request.url.path), problem.status, headers, media_type=MEDIA_TYPE)

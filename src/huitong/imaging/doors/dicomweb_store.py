@@ -20,6 +20,7 @@ from huitong.base.errors import (
     OurFault,
     UnsupportedMedia,
     answer_for,
+    retry_after,
 )
 from huitong.base.log import logger
 from huitong.imaging import actions
@@ -230,7 +231,8 @@ def _answer(call: Call, work: Work, receiver: _Receiver) -> Response:
     response = store_response(stored, failed, study_url(root, *studies) if len(studies) == 1 else None)
     media_type = first_of(call.accepted, [_JSON, "application/json", _XML]) or _JSON
     body = native_xml(response.dataset) if media_type == _XML else orjson.dumps(response.dataset)
-    return Response(body, _status(response.status, errors), {"Cache-Control": "no-store"}, media_type)
+    status = _status(response.status, errors)
+    return Response(body, status, {"Cache-Control": "no-store", **retry_after(status)}, media_type)
 
 
 def _status(status: int, errors: Sequence[Exception]) -> int:
