@@ -43,6 +43,7 @@ async def test_a_volume_without_the_room_asked_for_is_not_ready(tmp_path: Path) 
         assert await problems(archive) == "the data volume is full"
 
 
+@pytest.mark.embedded
 async def test_a_lock_that_is_never_given_back_is_not_ready(tmp_path: Path) -> None:
     with archive_in(tmp_path) as archive:
         with archive.store.database.write():
@@ -50,6 +51,7 @@ async def test_a_lock_that_is_never_given_back_is_not_ready(tmp_path: Path) -> N
         assert await problems(archive) == ""
 
 
+@pytest.mark.embedded
 async def test_a_faulty_database_is_not_ready_and_does_not_hide_the_counts(tmp_path: Path) -> None:
     with archive_in(tmp_path) as archive:
         archive.store.database.close()  # the last connection takes the write-ahead log with it
