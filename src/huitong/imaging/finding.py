@@ -1,7 +1,7 @@
 """Answers to searches as DICOM JSON rows: those required at each level and those asked for (PS3.18 10.6.3.3).
 
-Longer than most, because pages of all levels stand together. Below study level the studies are walked in the order of
-the list (`search.Walk`), and the rows of each counted or read.
+Below study level the studies are walked in the order of the list (`search.Walk`), and the rows of each counted or read.
+Longer than most, because series and instances are paged in one way.
 """
 
 from __future__ import annotations

@@ -1,5 +1,7 @@
 """Searches for studies: how a `Plan` is run, and pages by cursor.
 
+Longer than most, because the ways to a page share their order, bounds and cursors.
+
 How a page of studies is found, whatever the archive's size:
 1. The order (date, time, key; newest first) is in every index behind its own column, and so is what is filtered most:
    keys of a page and counts come from one index alone, full rows are fetched for the page only.
