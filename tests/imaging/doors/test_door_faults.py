@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import httpx
+import pytest
 from tests.archives import archive_in
 from tests.objects import part10
 
 from huitong.app.asgi import application
 
 
+@pytest.mark.embedded
 async def test_bytes_that_are_gone_are_a_problem_and_no_answer_that_breaks_off(tmp_path: Path) -> None:
     with archive_in(tmp_path) as archive:
         kept = await archive.keep(part10(PixelData=bytes(1 << 16), Rows=128, Columns=256, BitsAllocated=16))
