@@ -368,3 +368,13 @@ def test_what_several_want_at_once_is_fetched_once(
     with ThreadPoolExecutor(8) as threads:
         assert len(set(threads.map(look, range(8)))) == 1
     assert len(fetched) == 1
+
+
+@only_objects
+def test_a_name_that_looks_like_a_status_is_no_damage(home: Home, intakes: Intakes) -> None:
+    """What is not there and what cannot be reached are told apart whatever numbers stand in an address."""
+    given = homes.s3_settings(home.prefix)
+    away = S3("s3://bucket/416?endpoint=http://127.0.0.1:1", "packs", key_id=given["s3_key_id"], secret="x")
+    blobs = Objects(away, home.folder, cache_bytes=1 << 20)
+    with pytest.raises(StoreUnavailable):
+        blobs.open("202601/416.pack").read(0, 1)

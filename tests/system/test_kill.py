@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 from tests.serving import Server, huitong, serving
-from tests.system.senders import Sender, StoreSender, StowSender
+from tests.system.senders import Sender, StoreSender, StowSender, data_set
 
 #: How many times the server is killed; more can be asked for from outside.
 KILLS = int(os.environ.get("TEST_KILLS", "24"))
@@ -65,7 +65,3 @@ def check(server: Server, acknowledged: dict[str, tuple[str, str, bytes]]) -> No
             assert answer.status_code == 200, (uid, answer.text)
             # Over C-STORE the file meta is ours; the data set, from its first element on, is the sender's.
             assert data_set(file) in answer.content, uid
-
-
-def data_set(file: bytes) -> bytes:
-    return file[file.index(b"\x08\x00\x05\x00CS", 132) :]

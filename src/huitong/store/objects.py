@@ -32,7 +32,7 @@ from huitong.store.walking import head_of, id_of, new_name, read_head, walk
 _MOST_OPEN = 2048
 _COPY_STEP = 4 << 20
 #: Small records of a group go together into objects up to about this size, each made in memory.
-_AT_ONCE_BYTES = 16 << 20
+_AT_ONCE_BYTES = 8 << 20
 
 
 class Objects:

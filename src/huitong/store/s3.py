@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
@@ -21,11 +22,12 @@ if TYPE_CHECKING:  # they exist for the type checker only
     from obstore.store import ClientConfig, RetryConfig
 
 #: Larger objects go in parts of this size, as many at once.
-_PART_BYTES, _PARTS_AT_ONCE = 16 << 20, 4
+_PART_BYTES, _PARTS_AT_ONCE = 5 << 20, 3
 _CLIENT: ClientConfig = {"connect_timeout": "3s", "pool_idle_timeout": "60s"}
-#: How long a request may take in all: a sender waits for it, and an object store may hang. One of 16 MB on a slow line
-#: takes 20 s, several such parts at once a minute.
+#: How long a request may take in all: a sender waits for it, and an object store may hang. One of 8 MB on a slow line
+#: takes 10 s. Whatever is larger has a minute, and so has each part of what goes in parts.
 _SMALL, _LARGE, _PROBE = "20s", "60s", "4s"
+_SMALL_BYTES = 16 << 20
 #: What is tried again by itself; past it the sender is told to try again.
 _RETRY: RetryConfig = {
     "max_retries": 4,
@@ -34,6 +36,9 @@ _RETRY: RetryConfig = {
 }
 #: Options of the URL and what S3 clients call them.
 _OPTIONS = {"endpoint": "endpoint", "region": "region", "virtual_hosted": "virtual_hosted_style_request"}
+
+#: In the words of the client, which has no class for it; the number alone may stand in an address or a name.
+_BEYOND_THE_END = re.compile(r"status code: 416|<Code>InvalidRange|out of bounds")
 
 
 class S3:
@@ -48,7 +53,7 @@ class S3:
     def put(self, name: str, data: bytes) -> None:
         """Durable when it returns, as the object store promises it. Raises StoreUnavailable."""
         with self._counted("put", len(data)):
-            obstore.put(self._store if len(data) <= _PART_BYTES else self._large, name, data, use_multipart=False)
+            obstore.put(self._store if len(data) <= _SMALL_BYTES else self._large, name, data, use_multipart=False)
 
     def put_file(self, name: str, path: Path, size: int) -> None:
         """As `put`, in parts."""
@@ -107,7 +112,7 @@ class S3:
         except (exceptions.NotFoundError, FileNotFoundError) as e:
             raise StoreDamaged("an object is missing from the object store") from e
         except (exceptions.BaseError, OSError) as e:
-            if "416" in str(e) or "out of bounds" in str(e):
+            if operation == "get" and _BEYOND_THE_END.search(str(e)):
                 raise StoreDamaged("an object ends before what is in the index") from e
             metrics.S3_FAULTS.labels(self.kind, operation).inc()
             raise StoreUnavailable(f"the object store: {type(e).__name__}") from e
