@@ -10,9 +10,12 @@ from tests import homes
 from tests.archives import TestArchive, archive_in
 from tests.objects import dataset, part10
 
+from huitong.base.clock import now
 from huitong.base.errors import StoreUnavailable
-from huitong.imaging import actions
+from huitong.imaging import actions, merging
+from huitong.imaging.keeping import keeper_of
 from huitong.imaging.model import Kept, Outcome
+from huitong.imaging.records import Known
 from huitong.wire.query import Level
 
 
@@ -71,8 +74,8 @@ def test_records_that_were_synced_but_not_indexed_are_taken_up(tmp_path: Path) -
     with archive_in(tmp_path) as archive:
         receipts = archive.keep_now(*(part10() for _ in range(4)))
         with archive.store.database.write() as tx:  # as if the machine had stopped between the two syncs
-            for table in ("instance", "series", "study"):
-                tx.execute(text(f"DELETE FROM {table} WHERE pk > 2"))
+            for table, kept in (("instance", "1, 2"), ("series", _SERIES_LEFT), ("study", _STUDIES_LEFT)):
+                tx.execute(text(f"DELETE FROM {table} WHERE pk NOT IN ({kept})"))
             tx.execute(
                 text("UPDATE pack SET sealed = 0, indexed_bytes = (SELECT record_at FROM instance WHERE pk = 2)")
             )
@@ -81,6 +84,9 @@ def test_records_that_were_synced_but_not_indexed_are_taken_up(tmp_path: Path) -
             assert isinstance(kept, Kept)
             actions.locate(archive.reader, kept.study_uid, kept.series_uid, kept.sop_instance_uid)
         assert actions.verify(archive.store).clean
+
+
+_SERIES_LEFT, _STUDIES_LEFT = "SELECT series_pk FROM instance", "SELECT study_pk FROM series"
 
 
 @pytest.mark.embedded  # an object is there whole or not at all
@@ -160,3 +166,39 @@ def test_a_sender_that_tries_again_after_a_crash_is_told_it_is_there(tmp_path: P
         (kept,) = archive.keep_now(data)
         assert isinstance(kept, Kept)
         assert kept.outcome is Outcome.ALREADY
+
+
+@pytest.mark.scaled
+@pytest.mark.skipif(homes.kind != homes.SCALED, reason="of an object store (--home scaled)")
+def test_an_object_of_which_nothing_is_wanted_is_found_and_goes(tmp_path: Path) -> None:
+    """Put, but its answer was lost: the sender sent it again."""
+    data = part10()
+    with archive_in(tmp_path, merged_keep_s=0.0) as archive:
+        archive.keep_now(data)
+        with archive.store.database.write() as tx:
+            for table in ("instance", "series", "study", "pack"):
+                tx.execute(text(f"DELETE FROM {table}"))
+        keeper_of(archive.store)._known = Known()
+        archive.keep_now(data)
+        assert len(homes.blob_sizes(tmp_path)) == 2
+        done = actions.recover(archive.store)
+        assert (done.indexed, done.spare) == (0, 1)
+        assert merging.delete_emptied(archive.store, round(now().timestamp() * 1000) + 1) == 1
+        assert len(homes.blob_sizes(tmp_path)) == 1
+        (row,) = archive.rows()
+        (stored,) = actions.locate_all(archive.reader, row.study_uid)
+        archive.store.blobs.close()
+        assert actions.open_slice(archive.reader, stored).read() == data
+        assert actions.verify(archive.store).clean
+
+
+@pytest.mark.scaled
+@pytest.mark.skipif(homes.kind != homes.SCALED, reason="of an object store (--home scaled)")
+def test_an_object_that_another_process_deletes_meanwhile_stops_no_recovery(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with archive_in(tmp_path) as archive:
+        archive.keep_now(part10())
+        real = archive.store.blobs.names
+        monkeypatch.setattr(archive.store.blobs, "names", lambda after="": iter([*real(after), "209901/gone.pack"]))
+        assert actions.recover(archive.store) == actions.Recovered()

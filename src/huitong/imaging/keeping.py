@@ -197,7 +197,7 @@ class Keeper:
         """Within the transaction, where no other process writes to these studies: who came first is decided here."""
         places = [records.place_of(d.waiting.prepared) for d in new]
         known = records.digests_at(self._session, places, self._known)
-        fresh = []
+        fresh, passed = [], set[str]()
         for d, place, where in zip(new, places, placed, strict=True):
             prepared = d.waiting.prepared
             digests = known.setdefault(place, {})
@@ -207,11 +207,15 @@ class Keeper:
             indexed = records.Indexed(prepared, where, d.variant)
             if d.outcome is Outcome.ALREADY:
                 records.pass_over(self._session, where)
+                passed |= {where.blob} if where.whole else set()
             elif again:
                 records.point_again(self._session, indexed)
             else:
                 fresh.append(indexed)
-        return records.write(self._session, fresh, self._known)
+        staged = records.write(self._session, fresh, self._known)
+        for blob in passed:
+            records.mark_spare(self._session, blob, new[0].waiting.prepared.received_at_ms)
+        return staged
 
     def close(self) -> None:
         self._preparing.shutdown(wait=True)

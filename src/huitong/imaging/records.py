@@ -410,6 +410,17 @@ def pass_over(session: Session, placed: Placed) -> None:
     advance_pack(session, placed)
 
 
+def mark_spare(session: Session, blob: str, at_ms: int) -> None:
+    """A blob that is whole, and of which nothing is in the index, goes like those that were merged with others."""
+    session.run(_MARK_SPARE, {"name": blob, "at_ms": at_ms})
+
+
+_MARK_SPARE = """
+    UPDATE pack SET emptied_at_ms = :at_ms
+    WHERE name = :name AND NOT EXISTS (SELECT 1 FROM instance WHERE instance.pack_pk = pack.pk)
+"""
+
+
 def _pack(session: Session, placed: Placed, known: Known, staged: Known) -> int:
     pk = known.packs.get(placed.blob) or staged.packs.get(placed.blob) or pack_pk(session, placed.blob)
     staged.packs[placed.blob] = pk

@@ -153,17 +153,9 @@ def _recover_pack(store: Store, session: Session, name: str, start: int, done: R
     _index(store, session, name, group, end, done)
     sound = (done.left_bytes, len(done.problems)) == (left_bytes, problems)
     with session.write():
-        pk = records.pack_pk(session, name)
-        session.run("UPDATE pack SET sealed = 1 WHERE pk = :pk", {"pk": pk})
+        session.run("UPDATE pack SET sealed = 1 WHERE pk = :pk", {"pk": records.pack_pk(session, name)})
         if store.blobs.remote and sound:  # an object of which nothing is wanted is deleted like those merged away
-            at_ms = round(datetime.now(UTC).timestamp() * 1000)
-            session.run(_MARK_SPARE, {"pk": pk, "at_ms": at_ms})
-
-
-_MARK_SPARE = """
-    UPDATE pack SET emptied_at_ms = :at_ms
-    WHERE pk = :pk AND NOT EXISTS (SELECT 1 FROM instance WHERE instance.pack_pk = pack.pk)
-"""
+            records.mark_spare(session, name, round(datetime.now(UTC).timestamp() * 1000))
 
 
 def _read(store: Store, name: str, walked: Walked, done: Recovered) -> tuple[Prepared, Placed] | None:

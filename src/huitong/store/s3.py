@@ -26,7 +26,7 @@ _PART_BYTES, _PARTS_AT_ONCE = 5 << 20, 3
 _CLIENT: ClientConfig = {"connect_timeout": "3s", "pool_idle_timeout": "60s"}
 #: How long a request may take in all: a sender waits for it, and an object store may hang. One of 8 MB on a slow line
 #: takes 10 s. Whatever is larger has a minute, and so has each part of what goes in parts.
-_SMALL, _LARGE, _PROBE = "20s", "60s", "4s"
+_SMALL, _LARGE, _PROBE = "12s", "60s", "4s"
 _SMALL_BYTES = 16 << 20
 #: What is tried again by itself; past it the sender is told to try again.
 _RETRY: RetryConfig = {
