@@ -45,7 +45,7 @@ test: setup test-tools  ## Run all tests, those of the main job on either home (
 
 .PHONY: test-scaled
 test-scaled: setup test-tools  ## Run the tests of the main job on PostgreSQL and S3, started for them
-	@$(BIN)/python -m pytest --home scaled -m "not scaled" tests/app tests/imaging tests/system tests/web $(ARGS) || [ "$$?" -eq 5 -a -n "$(ARGS)" ]
+	@$(BIN)/python -m pytest --home scaled -m "not scaled" tests/app tests/imaging tests/web $(ARGS) || [ "$$?" -eq 5 -a -n "$(ARGS)" ]
 
 .PHONY: lint
 lint: .venv/.python-ready  ## Look for faults and departures from the house style in the text of the code
