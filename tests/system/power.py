@@ -154,15 +154,16 @@ class Trace:
                     names.pop(entry.path, None)
                 else:
                     names[entry.path] = entry.file
+        made = set[str]()
         for path, what in sorted(names.items(), key=lambda each: each[0]):
-            if str(Path(path).parent) not in names and path != self.root:
+            if path != self.root and str(Path(path).parent) not in made:
                 continue  # its folder is gone, and with it all that is below
             there = target / os.path.relpath(path, self.root)
-            if isinstance(what, File):
-                if not path.endswith("-shm"):  # shared memory, which no disk keeps
-                    there.write_bytes(_content(what, at, chance, share, syncs_are_kept))
-            else:
+            if not isinstance(what, File):
                 there.mkdir(parents=True, exist_ok=True)
+                made.add(path)
+            elif not path.endswith("-shm"):  # shared memory, which no disk keeps
+                there.write_bytes(_content(what, at, chance, share, syncs_are_kept))
 
     def _kept(self, entry: Entry, at: float, syncs_are_kept: bool) -> bool:
         folder = str(Path(entry.path).parent)
