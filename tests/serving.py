@@ -7,7 +7,7 @@ import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
@@ -54,9 +54,13 @@ class Server:
 
 
 @contextmanager
-def serving(folder: Path, *flags: str) -> Iterator[Server]:
-    """Started on free ports; stopped, and waited for, at the end. Later `flags` win over the quick ones."""
+def serving(folder: Path, *flags: str, under: Sequence[str] = ()) -> Iterator[Server]:
+    """Started on free ports; stopped, and waited for, at the end. Later `flags` win over the quick ones.
+
+    `under` goes before the command: a program that runs it.
+    """
     command = [
+        *under,
         sys.executable,
         "-m",
         "huitong.cli",

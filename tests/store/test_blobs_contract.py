@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import threading
@@ -328,6 +329,43 @@ def test_without_room_for_what_was_read_last_objects_are_kept_all_the_same(
     gone.rmdir()
     (placed,) = elsewhere.append([new(intakes, b"abc")])
     assert payload(home.open(), placed) == b"abc"
+
+
+def in_memory(fd: int) -> bool:
+    return str(Path(f"/proc/self/fd/{fd}").readlink()).startswith("/memfd:")
+
+
+@only_objects
+def test_on_a_full_disk_reading_goes_on_in_memory_and_then_on_the_disk_again(
+    home: Home, objects: Objects, intakes: Intakes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bodies = [os.urandom(3_000_000) for _ in range(4)]
+    placed = [objects.append([new(intakes, body)])[0] for body in bodies]
+    other = home.open()
+    assert isinstance(other, Objects)
+    before = [other.open(each.blob) for each in placed]
+    held = before[0].file(placed[0].payload_offset, 10)
+    real, room = os.pwrite, [1000]
+
+    def nearly_full(fd: int, data: memoryview, at: int) -> int:
+        if in_memory(fd):
+            return real(fd, data, at)
+        if not room[0]:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        done = real(fd, data[: room[0]], at)
+        room[0] -= done
+        return done
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pwrite", nearly_full)
+        with ThreadPoolExecutor(4) as threads:
+            assert list(threads.map(lambda each: payload(other, each), placed)) == bodies
+        (also,) = other.append([new(intakes, b"small")])
+        assert payload(other, also) == b"small"
+    assert os.pread(held[0], 10, held[1]) == bodies[0][:10], "whoever has a file keeps it"
+    del before
+    assert [payload(other, each) for each in placed] == bodies
+    assert not any(in_memory(ranges.fd) for ranges in other._open.values())
 
 
 @only_objects

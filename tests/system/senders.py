@@ -6,6 +6,7 @@ import http.client
 import json
 import random
 import threading
+import time
 from uuid import uuid4
 
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
@@ -23,6 +24,8 @@ class Sender(threading.Thread):
         self.random = random.Random(seed)
         self.port, self.institution = port, institution
         self.acknowledged: dict[str, tuple[str, str, bytes]] = {}
+        #: When that was known here, as time.time().
+        self.known_at: dict[str, float] = {}
         self.study, self.series = generate_uid(), generate_uid()
         self.trouble: str | None = None
 
@@ -37,6 +40,7 @@ class Sender(threading.Thread):
         return uid, part10(ds)
 
     def note(self, uid: str, file: bytes) -> None:
+        self.known_at[uid] = time.time()
         self.acknowledged[uid] = (self.study, self.series, file)
 
 

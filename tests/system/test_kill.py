@@ -9,11 +9,12 @@ from pathlib import Path
 
 import httpx
 import pytest
+from tests import homes
 from tests.serving import Server, huitong, serving
 from tests.system.senders import Sender, StoreSender, StowSender, data_set
 
 #: How many times the server is killed; more can be asked for from outside.
-KILLS = int(os.environ.get("TEST_KILLS", "24"))
+KILLS = int(os.environ.get("TEST_KILLS", "24" if homes.kind == homes.EMBEDDED else "12"))
 WHOLE = 'multipart/related; type="application/dicom"; transfer-syntax=*'
 
 

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from huitong.base.errors import OurFault, StoreFull, StoreUnavailable
 
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+#: What the system says where there is no room.
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def sync_folder(folder: Path) -> None:
@@ -70,4 +71,4 @@ def disk_faults() -> Iterator[None]:
 
 def fault_of(error: OSError) -> OurFault:
     """The archive's own word for an error of the disk."""
-    return (StoreFull if error.errno in _FULL else StoreUnavailable)(os.strerror(error.errno or 0))
+    return (StoreFull if error.errno in FULL else StoreUnavailable)(os.strerror(error.errno or 0))

@@ -170,10 +170,18 @@ class Objects:
             if found is not None:
                 self._open.move_to_end(blob)
                 return found
-        return self._remember(Ranges.empty(self.cache, self._fetcher(blob)), blob)
+        with disk_faults():
+            return self._remember(Ranges.empty(self.cache, self._fetcher(blob)), blob)
 
     def _fetcher(self, name: str) -> _Fetcher:
-        return _Fetcher(self.s3, name, self._grew)
+        return _Fetcher(self.s3, name, self._grew, self._no_room)
+
+    def _no_room(self, name: str) -> None:
+        """`name` goes on in memory as long as somebody reads it; of the others those used longest ago give room."""
+        with self._lock:
+            self._open.pop(name, None)
+            for _ in range(-(-len(self._open) // 2)):
+                self._open.popitem(last=False)
 
     def _remember(self, ranges: Ranges, name: str) -> Ranges:
         with self._lock:
@@ -231,9 +239,9 @@ def _in_turn(small: Sequence[int], records: Sequence[NewRecord]) -> Iterator[lis
 class _Fetcher:
     """Gets parts of one object, and says how much that was."""
 
-    def __init__(self, s3: S3, name: str, grew: Callable[[int], None]) -> None:
+    def __init__(self, s3: S3, name: str, grew: Callable[[int], None], no_room: Callable[[str], None]) -> None:
         self.name = name
-        self._s3, self._grew = s3, grew
+        self._s3, self._grew, self._no_room = s3, grew, no_room
 
     def get(self, offset: int, end: int) -> tuple[Buffer, int]:
         data, size = self._s3.get(self.name, offset, end)
@@ -242,3 +250,6 @@ class _Fetcher:
 
     def size(self) -> int:
         return self._s3.size(self.name)
+
+    def no_room(self) -> None:
+        self._no_room(self.name)

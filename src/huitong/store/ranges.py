@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from huitong.base.errors import StoreDamaged
-from huitong.store.files import disk_faults
+from huitong.store.files import FULL, disk_faults
 from huitong.store.record import Buffer
 
 _BLOCK = 256 << 10
@@ -31,12 +31,16 @@ class Fetcher(Protocol):
 
     def size(self) -> int: ...
 
+    def no_room(self) -> None:
+        """The local disk is full: this object is remembered no more, and others less."""
+
 
 class Ranges:
-    """Thread-safe. The file is gone when the last reference is."""
+    """Thread-safe. The file is gone when the last reference is; where the disk has no room it is one in memory."""
 
     def __init__(self, fd: int, fetcher: Fetcher, size: int | None = None) -> None:
         self.fd = fd
+        self._fds = [fd]
         self._fetcher = fetcher
         self._size = size
         self._whole = False
@@ -53,7 +57,7 @@ class Ranges:
         """Of an object just put: nothing has to be fetched."""
         fd = _nameless(folder)
         try:
-            os.pwrite(fd, data, 0)
+            _write_at(fd, data, 0)
         except OSError:
             os.close(fd)
             raise
@@ -79,24 +83,26 @@ class Ranges:
         return self._whole or self._have.issuperset(_blocks(offset, offset + length))
 
     def file(self, offset: int, length: int) -> tuple[int, int]:
-        self._fetch(offset, offset + length)
-        return self.fd, offset
+        return self._fetch(offset, offset + length), offset
 
     def read(self, offset: int, length: int) -> bytes:
-        self._fetch(offset, offset + length)
-        data = os.pread(self.fd, length, offset)
+        fd = self._fetch(offset, offset + length)
+        data = os.pread(fd, length, offset)
         while len(data) < length:
-            more = os.pread(self.fd, length - len(data), offset + len(data))
+            more = os.pread(fd, length - len(data), offset + len(data))
             if not more:
                 raise StoreDamaged(f"{self._fetcher.name} ends before byte {offset + length}")
             data += more
         return data
 
-    def _fetch(self, offset: int, end: int) -> None:
-        """All of it is in the file when this returns."""
+    def _fetch(self, offset: int, end: int) -> int:
+        """The file that holds all of it."""
         if self._size is not None and end > self._size:
             raise StoreDamaged(f"{self._fetcher.name} ends before byte {end}")
-        while not self.at_hand(offset, end - offset):
+        while True:
+            with self._lock:
+                if self.at_hand(offset, end - offset):
+                    return self.fd
             first, last, event = self._next(offset, end)
             if first is None:
                 event.wait()  # another thread fetches it
@@ -133,17 +139,41 @@ class Ranges:
 
     def _get(self, first: int, last: int) -> None:
         data, self._size = self._fetcher.get(first * _BLOCK, last * _BLOCK)
-        with disk_faults():
-            view = memoryview(data)
-            at = first * _BLOCK
-            while len(view):
-                done = os.pwrite(self.fd, view, at)
-                view, at = view[done:], at + done
+        fd, at = self.fd, first * _BLOCK
+        try:
+            _write_at(fd, data, at)
+        except OSError as e:
+            fd = self._go_on_in_memory(fd, e)
+            with disk_faults():
+                _write_at(fd, data, at)
+        end = at + len(data)
         with self._lock:
-            self._have.update(range(first, -(-at // _BLOCK) if at == self._size else at // _BLOCK))
+            if fd == self.fd:
+                self._have.update(range(first, -(-end // _BLOCK) if end == self._size else end // _BLOCK))
+
+    def _go_on_in_memory(self, fd: int, error: OSError) -> int:
+        """Another file, which begins empty; whoever was given the old one keeps it."""
+        with disk_faults():
+            if error.errno not in FULL or not hasattr(os, "memfd_create"):
+                raise error
+            with self._lock:
+                if self.fd == fd:
+                    self._fds.append(os.memfd_create("huitong"))
+                    self.fd = self._fds[-1]
+                    self._have.clear()
+        self._fetcher.no_room()
+        return self.fd
 
     def __del__(self) -> None:
-        os.close(self.fd)
+        for fd in self._fds:
+            os.close(fd)
+
+
+def _write_at(fd: int, data: Buffer, at: int) -> None:
+    view = memoryview(data)
+    while len(view):
+        done = os.pwrite(fd, view, at)
+        view, at = view[done:], at + done
 
 
 def _blocks(offset: int, end: int) -> range:
