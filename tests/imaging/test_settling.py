@@ -16,7 +16,7 @@ from tests.archives import TestArchive, archive_in
 from tests.objects import dataset, part10
 
 from huitong.base.clock import now
-from huitong.imaging import actions
+from huitong.imaging import actions, due
 from huitong.imaging.model import Kept
 from huitong.imaging.tables import INSTANCE, READY
 from huitong.store import ledger
@@ -191,3 +191,17 @@ def test_a_settler_that_is_to_stop_leaves_the_study_to_the_next_start(tmp_path: 
             assert tx.execute(select(READY)).all() == []
         assert facts(archive) == []
         assert actions.count_unsettled(archive.store) == 1
+
+
+def test_studies_with_many_instances_settle_a_few_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(due, "_MOST_INSTANCES", 3)
+    with archive_in(tmp_path) as archive:
+        for _ in range(3):
+            ds = dataset()
+            archive.keep_now(part10(ds))
+            ds.SOPInstanceUID = generate_uid()
+            archive.keep_now(part10(ds))
+        settler = actions.Settler(archive.store)
+        assert [settler.settle_due() for _ in range(4)] == [1, 1, 1, 0]
+        assert all(row.settled for row in archive.rows())
+        assert len(facts(archive)) == 3

@@ -45,11 +45,24 @@ def test_a_fact_is_undone_with_its_transaction(database: Database) -> None:
 
 def test_the_latest_fact_about_a_subject_is_found(database: Database) -> None:
     say(database, "a", "b", "a")
-    with database.read() as tx:
-        latest = ledger.latest(tx, "test.said", "TAIYUAN", "a")
+    with database.reading() as session:
+        latest = ledger.latest(session, "test.said", "TAIYUAN", "a")
         assert latest is not None
         assert latest.seq == 3
-        assert ledger.latest(tx, "test.said", "YUNCHENG", "a") is None
+        assert ledger.latest(session, "test.said", "YUNCHENG", "a") is None
+
+
+def test_facts_appended_either_way_are_one_chain(database: Database) -> None:
+    for number in range(4):
+        fact = {"at": AT, "kind": "test.said", "institution": "TAIYUAN", "subject": "a", "body": {"n": number}}
+        if number % 2:
+            with database.writing() as session:
+                ledger.append_by(session, **fact)
+        else:
+            say(database, "a")
+    with database.read() as tx:
+        assert [f.seq for f in ledger.follow(tx, 0)] == [1, 2, 3, 4]
+        assert list(ledger.check(tx)) == []
 
 
 @pytest.mark.parametrize(

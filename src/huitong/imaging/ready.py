@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 import imagecodecs
 import orjson
-from sqlalchemy import Row, delete, insert, select
+from sqlalchemy import Row, select
 
 from huitong.base import log as logs
 from huitong.base.errors import NotFound, OurFault, StoreDamaged
@@ -67,7 +67,9 @@ class Ready:
         key = (METADATA, series.pk, series.revision)
         found = self._get(key)
         if found is None:
-            made = self.make_metadata(series.pk, series.revision)
+            with self._store.database.read() as tx:
+                instances = lookups.instances_of_series(tx, series.pk)
+            made = self.make_metadata(series.pk, series.revision, instances)
             found = (made.data, made.etag)
             self._recent.put(key, found, len(made.data))
             if self._settled(series.study_pk):  # while a study arrives, the next object makes it obsolete
@@ -140,9 +142,8 @@ class Ready:
 
     # --- making ---
 
-    def make_metadata(self, series_pk: int, revision: int) -> Made:
-        with self._store.database.read() as tx:
-            instances = lookups.instances_of_series(tx, series_pk)
+    def make_metadata(self, series_pk: int, revision: int, instances: Sequence[StoredInstance]) -> Made:
+        """Of the first contents of the series, in its order."""
         if not instances:
             raise NotFound
         text = b"[" + b",".join(header_text(self._store, each) for each in instances) + b"]"
@@ -164,11 +165,8 @@ class Ready:
         """Into the derived packs and their index. Raises StoreFull or StoreUnavailable."""
         with ExitStack() as finished:
             placed = self._store.derived.append([self._record(each, finished) for each in made])
-        with self._store.database.write() as tx:
-            for each, where in zip(made, placed, strict=True):
-                same = (READY.c.kind == each.kind) & (READY.c.owner_pk == each.owner_pk)
-                tx.execute(delete(READY).where(same))
-                tx.execute(insert(READY).values(_ready_row(each, where)))
+        with self._store.database.writing() as session:
+            session.run_many(_KEEP, [_ready_row(each, where) for each, where in zip(made, placed, strict=True)])
 
     def _record(self, made: Made, finished: ExitStack) -> NewRecord:
         body = self._store.intakes.new()
@@ -194,6 +192,14 @@ def _ready_row(made: Made, placed: Placed) -> dict[str, Any]:
         "payload_at": placed.payload_offset,
         "payload_bytes": placed.payload_bytes,
     }
+
+
+_KEEP = """
+    INSERT INTO ready (kind, owner_pk, revision, etag, pack, payload_at, payload_bytes)
+    VALUES (:kind, :owner_pk, :revision, :etag, :pack, :payload_at, :payload_bytes)
+    ON CONFLICT (kind, owner_pk) DO UPDATE SET revision = excluded.revision, etag = excluded.etag,
+        pack = excluded.pack, payload_at = excluded.payload_at, payload_bytes = excluded.payload_bytes
+"""
 
 
 def _picture(store: Store, stored: StoredInstance, header: dict[str, Any]) -> bytes:

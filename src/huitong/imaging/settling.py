@@ -14,20 +14,19 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, NamedTuple
 
-from sqlalchemy import Row, func, select, update
+from sqlalchemy import func, select
 
 from huitong.base import log as logs
 from huitong.base import metrics
 from huitong.base.clock import Clock, now
 from huitong.base.errors import HuitongError, OurFault, StoreFull, StoreUnavailable
-from huitong.imaging import lookups, merging, places, rules
+from huitong.imaging import due, lookups, merging, places, rules
 from huitong.imaging.model import StoredInstance
 from huitong.imaging.ready import METADATA, THUMBNAIL, Made, ready_of
 from huitong.imaging.tables import STUDY
-from huitong.store import holding, ledger
+from huitong.store import holding
 from huitong.store.store import Store
 
-FACT = "imaging.study_settled"
 _AT_ONCE = 20
 #: How long a study waits after its first failure, twice as long after each further one, and at most.
 _FIRST_WAIT, _LONGEST_WAIT = timedelta(seconds=5), timedelta(hours=1)
@@ -37,7 +36,8 @@ log = logs.logger(__name__)
 class _LookedAt(NamedTuple):
     """A study about to settle, and its manifest."""
 
-    study: Row[Any]
+    #: A row of `due.quiet_studies`.
+    study: Any
     body: dict[str, Any]
 
 
@@ -70,7 +70,7 @@ class Settler:
                 if self._held():
                     continue
                 merging.delete_emptied(self._store, round(self._clock().timestamp() * 1000))
-                while self.settle_due() == _AT_ONCE and not self._stop.is_set():
+                while self.settle_due() and not self._stop.is_set():
                     pass
             except HuitongError as e:  # the disk is full, say: the next round tries again
                 log.warning("settling put off", error=str(e))
@@ -94,64 +94,79 @@ class Settler:
 
     def _settle(self) -> int:
         tried, looked_at, made = 0, list[_LookedAt](), list[Made]()
-        for study in self._due():
+        studies = self._due()
+        contents = self._contents(studies)
+        for study in studies:
             if self._stop.is_set():
                 break
             tried += 1
             try:
-                looked_at.append(self._look_at(study, made))
+                looked_at.append(self._look_at(study, contents[study["pk"]], made))
             except (StoreFull, StoreUnavailable):
                 self._wait_longer(study)
                 raise
             except Exception as e:
                 self._wait_longer(study)
-                log.warning("study not settled", study=study.pk, institution=study.institution, error=repr(e))
+                log.warning("study not settled", study=study["pk"], institution=study["institution"], error=repr(e))
         self._keep_ready(made)
         if looked_at and not self._stop.is_set():
             self._say(looked_at)
             self._merge(looked_at)
         return tried
 
-    def _due(self) -> list[Row[Any]]:
+    def _due(self) -> list[Any]:
         now_at = self._clock()
         before_ms = rules.quiet_before_ms(now_at.timestamp() * 1000, self._store.settings.settle_s)
-        due = select(STUDY).where(STUDY.c.settled_revision < STUDY.c.revision, STUDY.c.last_at_ms <= before_ms)
         waiting = {pk for pk, (until, _) in self._put_off.items() if until > now_at}
-        with self._store.database.read() as tx:
-            studies = tx.execute(due.order_by(STUDY.c.last_at_ms).limit(_AT_ONCE + len(waiting)))
-            return [study for study in studies if study.pk not in waiting][:_AT_ONCE]
+        with self._store.database.reading() as session:
+            return due.quiet_studies(session, before_ms, waiting, _AT_ONCE)
 
-    def _wait_longer(self, study: Row[Any]) -> None:
-        last = self._put_off.get(study.pk)
+    def _contents(self, studies: list[Any]) -> dict[int, due.Content]:
+        if not studies:
+            return {}
+        with self._store.database.reading() as session:
+            return due.content_of(session, [study["pk"] for study in studies])
+
+    def _wait_longer(self, study: Any) -> None:
+        last = self._put_off.get(study["pk"])
         wait = min(last[1] * 2, _LONGEST_WAIT) if last else _FIRST_WAIT
-        self._put_off[study.pk] = (self._clock() + wait, wait)
+        self._put_off[study["pk"]] = (self._clock() + wait, wait)
 
-    def _look_at(self, study: Row[Any], made: list[Made]) -> _LookedAt:
-        """What the study holds; what is to be ready for its viewers is added to `made`."""
-        with self._store.database.read() as tx:
-            series = lookups.series_of(tx, study.study_uid, None, study.institution)
-            contents = lookups.instances(tx, study.study_uid, None, study.institution, variants=True)
-        made += self._make_ready(series, contents)
-        return _LookedAt(study, manifest(series, contents))
+    def _look_at(self, study: Any, content: due.Content, made: list[Made]) -> _LookedAt:
+        """Its manifest; what is to be ready for its viewers is added to `made`."""
+        instances = [lookups.stored_of(row) for row in content.instances]
+        made += self._make_ready(content.series, instances)
+        return _LookedAt(study, manifest(content.series, instances))
 
-    def _make_ready(self, series: list[Row[Any]], contents: list[StoredInstance]) -> Iterator[Made]:
+    def _make_ready(self, series: list[Any], contents: list[StoredInstance]) -> Iterator[Made]:
         """What cannot be made is left to the first reader who asks for it."""
         ready = ready_of(self._store)
         wanted: list[tuple[str, int, int, Callable[[], Made]]] = []
         for row in series:
-            wanted.append((METADATA, row.pk, row.revision, partial(ready.make_metadata, row.pk, row.revision)))
-            mine = [each for each in contents if each.series_uid == row.series_uid and each.variant == 0]
+            mine = [each for each in contents if each.series_uid == row["series_uid"] and each.variant == 0]
+            key = (row["pk"], row["revision"])
+            wanted.append((METADATA, *key, partial(ready.make_metadata, *key, mine)))
             if mine:
                 middle = mine[(len(mine) - 1) // 2]
                 wanted.append((THUMBNAIL, middle.pk, 0, partial(ready.make_thumbnail, middle)))
+        there = self._there(wanted)
         for kind, owner_pk, revision, make in wanted:
             if self._stop.is_set():
                 return
             try:
-                if not ready.has(kind, owner_pk, revision):
+                if (kind, owner_pk, revision) not in there or not ready.has(kind, owner_pk, revision):
                     yield make()
             except Exception as e:
                 log.warning("not made ready", kind=kind, owner=owner_pk, error=repr(e))
+
+    def _there(self, wanted: list[tuple[str, int, int, Callable[[], Made]]]) -> set[tuple[str, int, int]]:
+        """What the index says is ready; whether it can be read back is another question."""
+        with self._store.database.reading() as session:
+            return {
+                (kind, *each)
+                for kind in (METADATA, THUMBNAIL)
+                for each in due.made_ready(session, kind, [owner for its, owner, _, _ in wanted if its == kind])
+            }
 
     def _keep_ready(self, made: list[Made]) -> None:
         """What cannot be kept is made again for the first reader who asks for it."""
@@ -168,37 +183,32 @@ class Settler:
             if self._stop.is_set():
                 return
             try:
-                if merging.merge_study(self._store, study.pk, now_ms):
+                if merging.merge_study(self._store, study["pk"], now_ms):
                     places.forget(self._store)
             except OurFault as e:
-                log.warning("not merged", study=study.pk, error=str(e))
+                log.warning("not merged", study=study["pk"], error=str(e))
 
     def _say(self, looked_at: list[_LookedAt]) -> None:
         """A line in the ledger for each study that has not changed meanwhile."""
-        with self._store.database.write() as tx:
-            self._store.database.lock(tx, [study.study_uid for study, _ in looked_at])
-            for study, body in looked_at:
-                same = (STUDY.c.pk == study.pk) & (STUDY.c.revision == study.revision)
-                done = tx.execute(update(STUDY).where(same).values(settled_revision=study.revision))
-                said = ledger.latest(tx, FACT, study.institution, study.study_uid)
-                if done.rowcount and (said is None or said.body != body):
-                    fact = {"kind": FACT, "institution": study.institution, "subject": study.study_uid, "body": body}
-                    ledger.append(tx, at=self._clock(), **fact)
+        with self._store.database.writing() as session:
+            session.lock(study["study_uid"] for study, _ in looked_at)
+            due.say(session, looked_at, self._clock())
         for study, body in looked_at:
-            self._put_off.pop(study.pk, None)
-            log.debug("study settled", institution=study.institution, instances=body["instances"])
+            self._put_off.pop(study["pk"], None)
+            log.debug("study settled", institution=study["institution"], instances=body["instances"])
         metrics.SETTLED.inc(len(looked_at))
 
 
-def manifest(series: list[Row[Any]], contents: list[StoredInstance]) -> dict[str, Any]:
+def manifest(series: list[Any], contents: list[StoredInstance]) -> dict[str, Any]:
     """What the study holds: counts, sizes and digests, of the whole and of each series. No patient data."""
-    by_series: dict[str, list[StoredInstance]] = {row.series_uid: [] for row in series}
+    by_series: dict[str, list[StoredInstance]] = {row["series_uid"]: [] for row in series}
     for each in contents:
         by_series[each.series_uid].append(each)
     return {
         **_summed(contents),
         "series": [
-            {"uid": row.series_uid, "modality": row.modality, **_summed(by_series[row.series_uid])} for row in series
+            {"uid": row["series_uid"], "modality": row["modality"], **_summed(by_series[row["series_uid"]])}
+            for row in series
         ],
         "sop_classes": dict(sorted(Counter(each.sop_class_uid for each in contents).items())),
     }

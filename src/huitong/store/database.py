@@ -20,7 +20,7 @@ from alembic.config import Config
 from sqlalchemy import Connection, Engine
 
 Kind = Literal["sqlite", "postgresql"]
-#: Reading sessions kept open for the next search.
+#: Sessions kept open for the next search or write.
 _IDLE_SESSIONS = 16
 
 
@@ -120,10 +120,20 @@ class Database(ABC):
     @contextmanager
     def reading(self) -> Iterator[Session]:
         """A session for reading at one moment, from those kept open."""
+        with self._pooled() as session, session.snapshot():
+            yield session
+
+    @contextmanager
+    def writing(self) -> Iterator[Session]:
+        """A session within a transaction, committed and durable when the block ends, from those kept open."""
+        with self._pooled() as session, session.write():
+            yield session
+
+    @contextmanager
+    def _pooled(self) -> Iterator[Session]:
         session = self._idle_session() or self.session()
         try:
-            with session.snapshot():
-                yield session
+            yield session
         finally:
             with self._idle_lock:
                 keep = not session.broken and len(self._idle) < _IDLE_SESSIONS

@@ -15,6 +15,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, desc, select, text
 
+from huitong.store.database import Session
 from huitong.store.tables import LEDGER
 
 _FIRST = bytes(32)
@@ -37,15 +38,38 @@ def append(write: Connection, *, at: datetime, kind: str, institution: str, subj
     if write.dialect.name == "postgresql":
         write.execute(_ONE_AT_A_TIME)
     before = write.execute(select(LEDGER.c.hash).order_by(desc(LEDGER.c.seq)).limit(1)).scalar()
-    at_ms = round(at.timestamp() * 1000)
+    write.execute(LEDGER.insert().values(_line(before, at, kind, institution, subject, body)))
+
+
+def append_by(
+    session: Session, *, at: datetime, kind: str, institution: str, subject: str, body: dict[str, Any]
+) -> None:
+    """The same within a transaction of the session."""
+    if session.kind == "postgresql":
+        session.rows(_LOCK, {})
+    before = session.rows("SELECT hash FROM ledger ORDER BY seq DESC LIMIT 1", {})
+    session.run(_APPEND, _line(before[0][0] if before else None, at, kind, institution, subject, body))
+
+
+_APPEND = """
+    INSERT INTO ledger (at_ms, kind, institution, subject, body, hash)
+    VALUES (:at_ms, :kind, :institution, :subject, :body, :hash)
+"""
+
+
+def _line(
+    before: bytes | None, at: datetime, kind: str, institution: str, subject: str, body: dict[str, Any]
+) -> dict[str, Any]:
     text = orjson.dumps(body, option=orjson.OPT_SORT_KEYS).decode()
+    at_ms = round(at.timestamp() * 1000)
     line = {"at_ms": at_ms, "kind": kind, "institution": institution, "subject": subject, "body": text}
-    write.execute(LEDGER.insert().values(**line, hash=_hash(before or _FIRST, line)))
+    return {**line, "hash": _hash(before or _FIRST, line)}
 
 
 #: Held until the transaction ends, so that lines are committed in the order of their numbers: a follower that reads
 #: behind its cursor would otherwise pass over a line whose transaction commits late. SQLite's writers are alone anyway.
-_ONE_AT_A_TIME = text("SELECT pg_advisory_xact_lock(4875696)")
+_LOCK = "SELECT pg_advisory_xact_lock(4875696)"
+_ONE_AT_A_TIME = text(_LOCK)
 
 
 def _hash(before: bytes, line: dict[str, Any]) -> bytes:
@@ -59,11 +83,16 @@ def follow(read: Connection, after_seq: int, limit: int = 1000) -> list[Fact]:
     return [Fact(r.seq, r.at_ms, r.kind, r.institution, r.subject, orjson.loads(r.body)) for r in rows]
 
 
-def latest(read: Connection, kind: str, institution: str, subject: str) -> Fact | None:
+def latest(session: Session, kind: str, institution: str, subject: str) -> Fact | None:
     """The last fact of this kind about this subject."""
-    where = (LEDGER.c.kind == kind) & (LEDGER.c.institution == institution) & (LEDGER.c.subject == subject)
-    r = read.execute(select(LEDGER).where(where).order_by(desc(LEDGER.c.seq)).limit(1)).first()
-    return Fact(r.seq, r.at_ms, r.kind, r.institution, r.subject, orjson.loads(r.body)) if r else None
+    rows = session.rows(_LATEST, {"kind": kind, "institution": institution, "subject": subject})
+    return next((Fact(r[0], r[1], r[2], r[3], r[4], orjson.loads(r[5])) for r in rows), None)
+
+
+_LATEST = """
+    SELECT seq, at_ms, kind, institution, subject, body FROM ledger
+    WHERE kind = :kind AND institution = :institution AND subject = :subject ORDER BY seq DESC LIMIT 1
+"""
 
 
 def check(read: Connection) -> Iterator[int]:
