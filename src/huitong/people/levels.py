@@ -158,7 +158,7 @@ def _certificate(kind: str, a: str, b: str) -> str:
     return "one digit" if typed else "different"
 
 
-def text(a: str, b: str) -> str:
+def alike(a: str, b: str) -> str:
     if not a or not b:
         return MISSING
     if a == b:
@@ -213,5 +213,5 @@ def _jaro(a: str, b: str) -> float:
 
 #: The kinds of comparison that a model may name.
 KINDS: dict[str, Callable[..., str]] = {
-    one.__name__: one for one in (names, sex, birth_date, phones, address, mother, birth_order, certificates, text)
+    one.__name__: one for one in (names, sex, birth_date, phones, address, mother, birth_order, certificates, alike)
 }

@@ -24,10 +24,8 @@ BATCH = 10_000
 #: Sequence numbers of GB 11643 that a batch gives first, so that batches seldom give the same.
 _NUMBERS = 5
 _ID_WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
-_MOBILE = tuple(
-    "130 131 132 134 135 136 137 138 139 150 151 152 155 156 157 158 159 166 176 177 178 180 181 182 183 186 187 188"
-    " 189 199".split()
-)
+#: Beginnings of mobile numbers.
+_MOBILE = tuple(map(str, (*range(130, 140), *range(150, 160), *range(176, 190), 166, 199)))
 
 
 @dataclass(frozen=True, slots=True)
