@@ -16,7 +16,7 @@ MISSING = Fault(101, "missing", "PID-3 has no number", "PID^1^3")
 
 
 def asked(version: str = "2.5", more: str = "") -> Message:
-    return parse(f"MSH|^~\\&|HIS|TAIYUAN|HUITONG|X|20260301||ADT^A04^ADT_A01|M1|P|{version}{more}\r".encode())
+    return parse(f"MSH|^~\\&|HIS|TAIYUAN|HT|X|20260301||ADT^A04^ADT_A01|M1|P|{version}{more}\r".encode())
 
 
 def lines(message: Message, fault: Fault | None = None) -> list[str]:
@@ -25,10 +25,16 @@ def lines(message: Message, fault: Fault | None = None) -> list[str]:
 
 def test_acceptance_is_two_segments_and_goes_back_to_the_sender() -> None:
     assert lines(asked()) == [
-        "MSH|^~\\&|HUITONG|PROVINCE|HIS|TAIYUAN|20260301083000.000+0800||ACK^A04^ACK|R1|P|2.5||||||UNICODE UTF-8",
+        "MSH|^~\\&|HT|X|HIS|TAIYUAN|20260301083000.000+0800||ACK^A04^ACK|R1|P|2.5||||||UNICODE UTF-8",
         "MSA|AA|M1",
         "",
     ]
+
+
+def test_who_calls_us_by_no_name_is_told_ours() -> None:
+    assert lines(parse(b"MSH|^~\\&|HIS|TAIYUAN|||20260301||ADT^A04|M1|P|2.5\r"))[0].startswith(
+        "MSH|^~\\&|HUITONG|PROVINCE|HIS|TAIYUAN|"
+    )
 
 
 def test_a_fault_is_said_in_an_err_segment_from_2_5_on() -> None:

@@ -38,7 +38,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """Who answers."""
+    """Who answers, where the sender calls us by no name."""
 
     application: str
     facility: str
@@ -83,7 +83,8 @@ def _header(asked: Message | None, we: Sender, control_id: str, at: datetime) ->
     kind: Field = ((("ACK",), (event,), ("ACK",)),) if event else field_of("ACK")
     fields: tuple[Field, ...] = (
         field_of(d.field), field_of(d.encoding_characters),
-        field_of(we.application), field_of(we.facility), theirs.repetitions(3), theirs.repetitions(4),
+        theirs.repetitions(5) or field_of(we.application), theirs.repetitions(6) or field_of(we.facility),
+        theirs.repetitions(3), theirs.repetitions(4),
         field_of(stamp(at)), (), kind, field_of(control_id), theirs.repetitions(11) or field_of("P"),
         theirs.repetitions(12) or field_of("2.5"), (), (), (), (), (), theirs.repetitions(18)[:1] or field_of(UTF8),
     )  # fmt: skip
