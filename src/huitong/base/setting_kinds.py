@@ -50,6 +50,10 @@ def _address(text: str) -> Address:
     return Address(host, int(port))
 
 
+def _optional_address(text: str) -> Address | None:
+    return _address(text) if text.strip() else None
+
+
 def _host_and_port(text: str) -> Address:
     address = _address(text)
     if not address.host:
@@ -159,6 +163,9 @@ PATH = Kind("path", _path)
 OPTIONAL_PATH = Kind("path, or empty", _optional_path, lambda path: "" if path is None else str(path))
 HOST_AND_PORT = Kind("host:port", _host_and_port)
 PORT = Kind("port or host:port", _address)
+OPTIONAL_PORT = Kind(
+    "port or host:port, or empty", _optional_address, lambda address: "" if address is None else str(address)
+)
 SIZE = Kind("size", _size, _show_size)
 YES_NO = Kind("yes or no", _yes_no, lambda yes: "yes" if yes else "no")
 COUNT = Kind("whole number", _count)

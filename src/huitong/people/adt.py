@@ -13,6 +13,8 @@ from datetime import datetime
 from enum import Enum, auto
 from typing import Any
 
+from huitong.people.identifiers import GB11643, HEALTH_CARD, HMT, PASSPORT, TWT
+from huitong.people.model import Certificate, Registration
 from huitong.wire.hl7 import NULL, BadMessage, Message, Repetition, Segment, date, mended, moment, part
 
 
@@ -70,10 +72,8 @@ _DELETING = {"A23", "A29"}
 
 #: Identifier types (HL7 table 0203; CV02.01.101 of WS 364.3, which Chinese systems write there) -> kind of certificate.
 CERTIFICATES = {
-    "NI": "GB11643", "NNCHN": "GB11643", "ID": "GB11643", "IDCARD": "GB11643", "SFZ": "GB11643", "01": "GB11643",
-    "PPN": "passport", "03": "passport",
-    "06": "HMT", "07": "TWT",
-    "HC": "health-card", "JHN": "health-card",
+    "NI": GB11643, "NNCHN": GB11643, "ID": GB11643, "IDCARD": GB11643, "SFZ": GB11643, "01": GB11643,
+    "PPN": PASSPORT, "03": PASSPORT, "06": HMT, "07": TWT, "HC": HEALTH_CARD, "JHN": HEALTH_CARD,
 }  # fmt: skip
 #: Types that say: a number by which the institution knows the patient.
 _NUMBERS = {"", "MR", "PI", "PT", "PN", "MRN", "PID", "PATID", "IDENTIFIER"}
@@ -83,26 +83,6 @@ _SEXES = {"M": "M", "F": "F", "O": "O", "A": "O", "1": "M", "2": "F", "男": "M"
 _NO_NAMES = {"S", "U", "TEMP"}
 _VERSION = re.compile(r"2\.[1-9](\.\d{1,2})?")
 _PRODUCTION = {"", "P"}
-
-
-@dataclass(frozen=True, slots=True)
-class Demographics:
-    """What PID says of a patient. None: nothing was said; empty: what was known is to be forgotten."""
-
-    #: As in DICOM: family^given.
-    names: tuple[str, ...] | None
-    #: "M", "F", "O" or empty.
-    sex: str | None
-    #: YYYYMMDD.
-    birth_date: str | None
-    phones: tuple[str, ...] | None
-    address: str | None
-    mother_name: str | None
-    #: (kind, number)
-    mother_certificates: tuple[tuple[str, str], ...] | None
-    birth_order: int | None
-    #: (kind, number)
-    certificates: tuple[tuple[str, str], ...] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +106,8 @@ class Told:
     event: Event
     #: When this was so: of two messages about one patient, that of the later time is right.
     effective_at: datetime
-    #: The patient's own numbers; empty for merges and links.
-    numbers: tuple[str, ...] = ()
-    demographics: Demographics | None = None
+    #: One for each number by which the institution knows the patient: all say the same.
+    registrations: tuple[Registration, ...] = ()
     visit: VisitChange | None = None
     #: (number that goes, number that stays)
     merges: tuple[tuple[str, str], ...] = ()
@@ -150,8 +129,9 @@ def read(message: Message, institution: str, received_at: datetime, *, test_too:
         return Told(event, at, linked=_linked(message, own))
     pid = _pid(message)
     numbers = _numbers(pid, 3, own)
-    demographics = _demographics(pid) if event.registers else None
-    return Told(event, at, numbers, demographics, _visit(message, event, numbers[0], at))
+    said = _demographics(pid) if event.registers else {}
+    registrations = [Registration(institution, number, at, **said) for number in numbers] if event.registers else []
+    return Told(event, at, tuple(registrations), _visit(message, event, numbers[0], at))
 
 
 def _event(message: Message, test_too: bool) -> Event:
@@ -211,7 +191,7 @@ def _authority(identifier: Repetition) -> str:
     return (part(identifier, 4, 1) or part(identifier, 4, 2)).strip().upper()
 
 
-def _certificates(repetitions: tuple[Repetition, ...]) -> tuple[tuple[str, str], ...]:
+def _certificates(repetitions: tuple[Repetition, ...]) -> tuple[Certificate, ...]:
     known = ((CERTIFICATES.get(_kind(each)), part(each, 1).strip()) for each in repetitions)
     return tuple(dict.fromkeys((kind, value) for kind, value in known if kind and value not in ("", NULL)))
 
@@ -242,20 +222,21 @@ def _linked(message: Message, own: frozenset[str]) -> tuple[str, str]:
 # --- demographics ---
 
 
-def _demographics(pid: Segment) -> Demographics:
+def _demographics(pid: Segment) -> dict[str, Any]:
+    """Fields of a `Registration`."""
     said = pid.repetitions
     certificates = _certificates(said(3)) + _legacy(pid)
-    return Demographics(
-        names=_several(said(5), _names(said(5))),
-        sex=_one(pid.value(8), _SEXES.get(pid.value(8).strip().upper(), "")),
-        birth_date=_one(pid.value(7), date(pid.value(7))),
-        phones=_several(said(13) or said(14), tuple(_phones((*said(13), *said(14))))),
-        address=_one(_first_part(said(11)), _address(said(11))),
-        mother_name=_one(_first_part(said(6)), next(iter(_names(said(6))), "")),
-        mother_certificates=_several(said(21), _mother(said(21))),
-        birth_order=_order(pid),
-        certificates=tuple(dict.fromkeys(certificates)) or None,
-    )
+    return {
+        "names": _several(said(5), _names(said(5))),
+        "sex": _one(pid.value(8), _SEXES.get(pid.value(8).strip().upper(), "")),
+        "birth_date": _one(pid.value(7), date(pid.value(7))),
+        "phones": _several(said(13) or said(14), tuple(_phones((*said(13), *said(14))))),
+        "address": _one(_first_part(said(11)), _address(said(11))),
+        "mother_name": _one(_first_part(said(6)), next(iter(_names(said(6))), "")),
+        "mother_certificates": _several(said(21), _mother(said(21))),
+        "birth_order": _order(pid),
+        "certificates": tuple(dict.fromkeys(certificates)) or None,
+    }
 
 
 def _one(said: str, value: str) -> str | None:
@@ -272,18 +253,16 @@ def _first_part(repetitions: tuple[Repetition, ...]) -> str:
     return next((each for component in (repetitions or ((),))[0] for each in component if each), "")
 
 
-def _legacy(pid: Segment) -> tuple[tuple[str, str], ...]:
+def _legacy(pid: Segment) -> tuple[Certificate, ...]:
     """PID-19, where Chinese systems put the citizen's number."""
     value = pid.value(19).strip()
-    return (("GB11643", value),) if value not in ("", NULL) else ()
+    return ((GB11643, value),) if value not in ("", NULL) else ()
 
 
-def _mother(repetitions: tuple[Repetition, ...]) -> tuple[tuple[str, str], ...]:
+def _mother(repetitions: tuple[Repetition, ...]) -> tuple[Certificate, ...]:
     """The mother's certificates; an identifier without a type that has the shape of a citizen's number is one."""
     plain = (part(each, 1).strip() for each in repetitions if not _kind(each))
-    return _certificates(repetitions) + tuple(
-        ("GB11643", each) for each in plain if re.fullmatch(r"\d{17}[\dXx]", each)
-    )
+    return _certificates(repetitions) + tuple((GB11643, each) for each in plain if re.fullmatch(r"\d{17}[\dXx]", each))
 
 
 def _names(repetitions: tuple[Repetition, ...]) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ CONDITIONS = {
     203: "Unsupported version id",
     204: "Unknown key identifier",
     205: "Duplicate key identifier",
+    206: "Application record locked",
     207: "Application internal error",
 }
 
