@@ -231,7 +231,7 @@ def test_a_match_is_a_bundle_with_scores(fhir: Client) -> None:
     [
         (b"{", FHIR_JSON, 400),
         (b"[]", FHIR_JSON, 400),
-        (b'{"resourceType": "Patient"}', FHIR_JSON, 400),
+        (b'{"resourceType": 3}', FHIR_JSON, 400),
         (b"<Parameters/>", "application/fhir+xml", 415),
         (b" " * ((1 << 20) + 1), FHIR_JSON, 413),
     ],

@@ -16,6 +16,7 @@ from huitong.app import fhir, health
 from huitong.base import log as logs
 from huitong.base import metrics
 from huitong.imaging.doors import dicomweb
+from huitong.people.doors import fhir as people
 from huitong.store.store import Store
 from huitong.web import errors, headers
 from huitong.web import routes as pages
@@ -23,8 +24,14 @@ from huitong.wire.fhir.interactions import ResourceType
 
 log = logs.logger(__name__)
 
-#: What is served over FHIR: the tables of the rooms' doors.
-FHIR_TYPES: tuple[ResourceType[Work], ...] = ()
+
+def fhir_types(store: Store, access: Access) -> tuple[ResourceType[Work], ...]:
+    """What is served over FHIR: the tables of the rooms' doors."""
+
+    def takes_part(institution: str) -> bool:
+        return access.directory.get(institution) is not None
+
+    return (people.patients(store.settings.identifier_base, takes_part),)
 
 
 def application(store: Store, access: Access, associations: Callable[[], int]) -> ASGIApp:
@@ -33,7 +40,7 @@ def application(store: Store, access: Access, associations: Callable[[], int]) -
         routes=[*health.routes(store, associations), *pages.routes(access, store.settings)],
         exception_handlers=errors.handlers(),
     )
-    resources = fhir.Fhir(access, store.settings, FHIR_TYPES)
+    resources = fhir.Fhir(access, store.settings, fhir_types(store, access))
     mounted = Mounted(dicomweb.ROOT, dicomweb.DicomWeb(access), Mounted(fhir.ROOT, resources, others))
     return Counted(headers.Isolated(mounted))
 

@@ -197,16 +197,18 @@ _OURS = ("_format", "_pretty")
 
 
 def _parameters(content_type: str, body: bytes) -> Resource:
-    """Raises UnsupportedMedia, BadRequest."""
+    """Of a resource alone, it is the parameter `resource` (R4 3.2.0.5.1). Raises UnsupportedMedia, BadRequest."""
     if content_type not in JSON_TYPES:
         raise UnsupportedMedia(f"a resource is sent as {MEDIA_TYPE}")
     try:
         said = orjson.loads(body)
     except orjson.JSONDecodeError as e:
         raise BadRequest(f"the body is no JSON: {e}") from e
-    if not isinstance(said, dict) or said.get("resourceType") != "Parameters":
+    if not isinstance(said, dict) or not isinstance(said.get("resourceType"), str):
         raise BadRequest("an operation is asked with a Parameters resource")
-    return said
+    if said["resourceType"] == "Parameters":
+        return said
+    return parameters([{"name": "resource", "resource": said}])
 
 
 def _form(body: bytes) -> list[tuple[str, str]]:

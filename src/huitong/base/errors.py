@@ -92,6 +92,14 @@ class NotFound(CallerFault):
     """There is no such thing here."""
 
 
+class UnknownDomain(CallerFault):
+    """Nobody here gives identifiers of this system."""
+
+
+class UnknownTarget(CallerFault):
+    """Identifiers of this system cannot be asked for."""
+
+
 class Gone(CallerFault):
     """What was asked for is not there any more."""
 
@@ -140,6 +148,9 @@ ANSWERS: dict[type[HuitongError], Answer] = {
     NotSignedIn: Answer("not-signed-in", 401, 0x0124, "login"),
     NotAllowed: Answer("not-allowed", 403, 0x0124, "forbidden"),
     NotFound: Answer("not-found", 404, 0x0112, "not-found", 204),
+    # IHE ITI-83 2:3.83.4.2.2.3 and .4.
+    UnknownDomain: Answer("unknown-domain", 400, 0x0110, "code-invalid", 204),
+    UnknownTarget: Answer("unknown-target", 403, 0x0110, "code-invalid", 204),
     Gone: Answer("gone", 410, 0x0112, "deleted"),
     NotAcceptable: Answer("not-acceptable", 406, 0x0110, "not-supported"),
     UnsupportedMedia: Answer("unsupported-media", 415, 0x0122, "not-supported"),

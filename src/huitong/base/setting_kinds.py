@@ -148,6 +148,13 @@ def _s3_url(text: str) -> str:
     return text
 
 
+def _uri(text: str) -> str:
+    uri = text.strip().rstrip("/:")
+    if not re.fullmatch(r"(https?://[^\s/?#|]+(/[^\s?#|]*)?|urn:[A-Za-z0-9][^\s|]+)", uri):
+        raise ValueError("expected a URI such as https://exchange.example/id or urn:example")
+    return uri
+
+
 def one_of(*names: str) -> Kind:
     """A choice among `names`, upper or lower case."""
 
@@ -173,5 +180,6 @@ NUMBER = Kind("number", _number, lambda number: f"{number:g}")
 NETWORKS = Kind("networks", _networks, lambda networks: ", ".join(str(network) for network in networks))
 AE_TITLE = Kind("AE title", _ae_title)
 TEXT = Kind("text", str.strip)
+URI = Kind("URI", _uri)
 DATABASE_URL = Kind("postgresql URL, or empty", _database_url, _show_url)
 S3_URL = Kind("s3 URL, or empty", _s3_url)

@@ -112,6 +112,9 @@ class Settings:
     registrars: tuple[Network, ...] = _row(
         (ip_network("127.0.0.0/8"), ip_network("::1/128")), kinds.NETWORKS, "",
         "Addresses from which it may be said which patient numbers are one person, until sign-in exists.")
+    identifier_base: str = _row(
+        "urn:huitong", kinds.URI, "",
+        "What the systems of identifiers begin with in FHIR: https:// and a name of yours, or urn:. The same for ever.")
     settle_s: float = _row(
         60.0, kinds.NUMBER, "s",
         "A study settles, with its manifest in the ledger, this long after its last instance.")

@@ -30,6 +30,7 @@ from huitong.people.model import (
     Registration,
 )
 from huitong.people.receiving import EVENTS, take_message
+from huitong.people.searching import search
 from huitong.people.tables import NUMBERED, TABLES
 from huitong.people.visiting import Visit, visits_of
 from huitong.wire.text import fold
@@ -56,6 +57,7 @@ __all__ = [
     "records_of",
     "register",
     "register_arrival",
+    "search",
     "split",
     "take_message",
     "visits",

@@ -44,6 +44,7 @@ PATIENT = Table(
 )
 Index("patient_by_person", PATIENT.c.person_pk)
 Index("patient_by_number", PATIENT.c.number)
+Index("patient_by_birth_date", PATIENT.c.birth_date, PATIENT.c.person_pk)
 _UNMATCHED = PATIENT.c.matched_revision < PATIENT.c.revision
 Index("patient_unmatched", PATIENT.c.pk, sqlite_where=_UNMATCHED, postgresql_where=_UNMATCHED)
 

@@ -1,4 +1,4 @@
-"""What HL7 messages tell: visits, and which messages were taken.
+"""What HL7 messages tell: visits, and which messages were taken; persons are found by their date of birth.
 
 Revision: 0008
 """
@@ -35,3 +35,4 @@ def upgrade() -> None:
         sa.Column("at_ms", sa.BigInteger, nullable=False),
     )
     op.create_index("hl7_message_by_time", "hl7_message", ["at_ms"])
+    op.create_index("patient_by_birth_date", "patient", ["birth_date", "person_pk"])
