@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from huitong.base import metrics
-from huitong.base.errors import ANSWERS, CallerFault, HuitongError, OurFault, SenderFault
+from huitong.base.errors import ANSWERS, Answer, CallerFault, HuitongError, OurFault, SenderFault
 from huitong.base.settings import DEFAULTS, ROWS
 from huitong.cli import main as cli
 from huitong.cli.options import default_text
@@ -94,7 +94,8 @@ def _errors() -> Iterator[str]:
     yield (
         "\nWhatever the door, a fault is answered from one table. `code` stands in the body of HTTP answers"
         " (`application/problem+json`, RFC 9457)\nand in the log; *DIMSE* is the status of a C-STORE-RSP and its like"
-        " (PS3.7 annex C, PS3.4 table B.2-1); *FHIR* the issue type of an OperationOutcome."
+        " (PS3.7 annex C, PS3.4 table B.2-1); *FHIR* the issue type of an OperationOutcome;\n*HL7* the condition in"
+        " the ERR segment of an acknowledgement (v2.5 table 0357)."
     )
     families: tuple[tuple[type[HuitongError], str], ...] = (
         (OurFault, "Ours: look at the log, mend it, senders may try again"),
@@ -108,11 +109,15 @@ def _errors() -> Iterator[str]:
                 about = (cls.__doc__ or "").strip().splitlines()[0]
                 hint = f" What to do: {cls.hint}." if cls.hint else ""
                 yield f"\n### `{cls.__name__}`\n\n{about}{hint}\n"
-                yield f"code `{answer.code}` · HTTP {answer.http} · DIMSE `{answer.dimse:04X}` · FHIR `{answer.fhir}`"
+                yield f"code `{answer.code}` · HTTP {answer.http} · DIMSE `{answer.dimse:04X}` · {_others(answer)}"
     answer = ANSWERS[HuitongError]
     yield "\n## Anything else\n\n### `HuitongError`\n"
     yield "An exception that nobody foresaw is our fault, and is answered without its text; the log has it.\n"
-    yield f"code `{answer.code}` · HTTP {answer.http} · DIMSE `{answer.dimse:04X}` · FHIR `{answer.fhir}`"
+    yield f"code `{answer.code}` · HTTP {answer.http} · DIMSE `{answer.dimse:04X}` · {_others(answer)}"
+
+
+def _others(answer: Answer) -> str:
+    return f"FHIR `{answer.fhir}` · HL7 `{answer.hl7}`"
 
 
 def _metrics() -> Iterator[str]:

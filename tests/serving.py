@@ -26,6 +26,8 @@ class Server:
         self.base = str(ready["http"]).rstrip("/")
         self.http_port = int(self.base.rpartition(":")[2])
         self.dimse_port = int(str(ready["dimse"]))
+        #: 0 unless `--mllp` was given.
+        self.mllp_port = int(str(ready.get("mllp", 0)))
         self.dicomweb = f"{self.base}/dicom-web"
 
     def stow(self, *objects: bytes, institution: str = "TAIYUAN", allowed: tuple[int, ...] = (200,)) -> httpx.Response:

@@ -55,7 +55,12 @@ def _all_errors(cls: type[HuitongError] = HuitongError) -> set[type[HuitongError
 @pytest.mark.parametrize("cls", sorted(ANSWERS, key=lambda cls: cls.__name__))
 def test_an_error_has_its_paragraph(cls: type[HuitongError]) -> None:
     paragraph = _text("docs/reference/errors.md").partition(f"\n### `{cls.__name__}`\n")[2].partition("\n##")[0]
-    for said in (f"`{ANSWERS[cls].code}`", f"HTTP {ANSWERS[cls].http}", f"`{ANSWERS[cls].dimse:04X}`"):
+    for said in (
+        f"`{ANSWERS[cls].code}`",
+        f"HTTP {ANSWERS[cls].http}",
+        f"`{ANSWERS[cls].dimse:04X}`",
+        f"HL7 `{ANSWERS[cls].hl7}`",
+    ):
         assert said in paragraph
 
 

@@ -15,6 +15,7 @@ from tests.objects import part10
 
 from huitong.app.serve import Serving, serve
 from huitong.base.errors import SettingsError
+from huitong.base.setting_kinds import Address
 from huitong.base.settings import Settings
 from huitong.imaging import actions
 
@@ -60,7 +61,10 @@ def upload(length: int) -> bytes:
 
 
 async def test_all_doors_close_at_once_and_wait_together_for_what_is_under_way(tmp_path: Path) -> None:
-    async with running(settings_in(tmp_path, stop_grace_s=2.0)) as (server, task):
+    mllp = Address("127.0.0.1", 0)
+    async with running(settings_in(tmp_path, stop_grace_s=2.0, mllp=mllp)) as (server, task):
+        assert server.mllp_port
+        hospital, waiting = await asyncio.open_connection("127.0.0.1", server.mllp_port)
         _reader, writer = await asyncio.open_connection("127.0.0.1", server.http_port)
         writer.write(upload(100_000))
         reader, silent = await asyncio.open_connection("127.0.0.1", server.dimse_port)
@@ -70,11 +74,13 @@ async def test_all_doors_close_at_once_and_wait_together_for_what_is_under_way(t
         began = time.monotonic()
         await asyncio.sleep(0.3)
         assert not task.done()  # the upload has its time
-        assert (await is_open(server.http_port), await is_open(server.dimse_port)) == (False, False)
+        doors = (server.http_port, server.dimse_port, server.mllp_port)
+        assert [await is_open(port) for port in doors] == [False, False, False]
+        assert await asyncio.wait_for(hospital.read(), 1) == b""  # nothing was under way
         assert await asyncio.wait_for(reader.read(), 1) is not None  # the silent peer was told to go
         await asyncio.wait_for(task, 10)
         assert 1.5 < time.monotonic() - began < 3.5  # one deadline, not one after the other
-        for each in (writer, silent):
+        for each in (writer, silent, waiting):
             each.close()
 
 
@@ -104,6 +110,7 @@ async def test_a_start_that_fails_leaves_no_door_open(tmp_path: Path) -> None:
     for busy in (
         dataclasses.replace(settings, http=type(settings.http)("127.0.0.1", port)),
         dataclasses.replace(settings, dimse=type(settings.dimse)("127.0.0.1", port)),
+        dataclasses.replace(settings, mllp=type(settings.dimse)("127.0.0.1", port)),
     ):
         with pytest.raises(SettingsError, match=str(port)):
             await asyncio.wait_for(serve(busy), 10)

@@ -149,3 +149,17 @@ def test_any_text_gives_a_value_or_a_value_error(text: str, kind: kinds.Kind) ->
     except ValueError:
         return
     assert kind.parse(kind.show(value)) == value
+
+
+def test_messages_are_taken_nowhere_unless_a_port_is_given() -> None:
+    assert Settings().mllp is None
+    assert load({"mllp": "2575", "http": "10.0.0.1:80"}, {}).settings.mllp == Address("10.0.0.1", 2575)
+    assert load({"mllp": "0.0.0.0:2575"}, {}).settings.mllp == Address("0.0.0.0", 2575)
+    assert load({"mllp": ""}, {}).settings.mllp is None
+
+
+@pytest.mark.parametrize("name", ["mllp_key", "mllp_clients"])
+def test_what_belongs_to_a_certificate_is_refused_without_one(name: str) -> None:
+    with pytest.raises(SettingsError, match="mllp_certificate"):
+        load({name: "x.pem"}, {})
+    assert load({name: "x.pem", "mllp_certificate": "y.pem"}, {}).settings.mllp_certificate == Path("y.pem")

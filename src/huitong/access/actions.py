@@ -32,6 +32,16 @@ class Access:
             raise NotAllowed(f"AE title {calling_aet!r} is not known from {host}")
         return self._sending(found, "dimse", host)
 
+    def by_message(self, application: str, facility: str, host: str) -> Work:
+        """The institution that sends HL7 messages as this application and facility (MSH-3, MSH-4) from this address.
+
+        Raises NotAllowed.
+        """
+        found = self.directory.by_facility(facility, host)
+        if found is None:
+            raise NotAllowed(f"facility {facility[:40]!r} (MSH-4) is not known from {host}")
+        return self._sending(found, "mllp", host)
+
     def by_token(self, authorization: str | None, host: str) -> Work:
         """The institution whose token the header `Authorization: Bearer …` shows (RFC 6750 2.1).
 

@@ -19,7 +19,7 @@ class Work:
     store: Store
     #: Code of the institution that asks; None for a reader who is not one.
     institution: str | None
-    #: "dimse", "http" or "local".
+    #: "dimse", "http", "mllp" or "local".
     door: str
     #: Address of the caller, empty for local work.
     host: str

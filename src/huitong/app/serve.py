@@ -8,17 +8,22 @@ import resource
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
+from huitong.access.work import Work
 from huitong.app.archive import Archive, open_now
 from huitong.app.asgi import application
 from huitong.app.http import serve_http
 from huitong.base import log as logs
 from huitong.base import metrics
 from huitong.base.errors import SettingsError
+from huitong.base.setting_kinds import Address
 from huitong.base.settings import Settings
 from huitong.imaging import actions as imaging
 from huitong.imaging.doors.dimse import DimseServer, DimseService
 from huitong.people import actions as people
+from huitong.people.doors.mllp import MllpServer, MllpService, tls_context
+from huitong.wire.hl7 import Sender
 
 log = logs.logger(__name__)
 _MOST_FILES = 65_536
@@ -31,6 +36,8 @@ class Serving:
     archive: Archive
     http_port: int
     dimse_port: int
+    #: None where no messages are taken.
+    mllp_port: int | None
     stop: asyncio.Event
 
 
@@ -46,15 +53,20 @@ async def serve(settings: Settings, started: Callable[[Serving], None] = lambda 
     archive = open_now(settings)
     settler, matcher = imaging.Settler(archive.store), people.Matcher(archive.access.local)
     dimse = DimseServer(_dimse_service(archive))
-    others = asyncio.create_task(_stop_with_http(stop, dimse, settler, matcher, settings.stop_grace_s), name="stop")
+    mllp = MllpServer(_mllp_service(archive))
+    followers = (settler, matcher)
+    others = asyncio.create_task(_stop_with_http(stop, dimse, mllp, followers, settings.stop_grace_s), name="stop")
     try:
-        dimse_port = await _listen(dimse, settings)
+        dimse_port = await _listen(dimse, settings.dimse, "DIMSE")
+        mllp_port = await _listen(mllp, settings.mllp, "MLLP") if settings.mllp else None
         settler.start()
         matcher.start()
 
         def accepting(http_port: int) -> None:
-            log.info("ready", http=f"http://{settings.http.host}:{http_port}/", dimse=dimse_port, aet=settings.ae_title)
-            started(Serving(archive, http_port, dimse_port, stop))
+            log.info(
+                "ready", http=f"http://{settings.http.host}:{http_port}/", **_doors(settings, dimse_port, mllp_port)
+            )
+            started(Serving(archive, http_port, dimse_port, mllp_port, stop))
 
         await serve_http(
             application(archive.store, archive.access, lambda: dimse.associations),
@@ -74,15 +86,19 @@ async def serve(settings: Settings, started: Callable[[Serving], None] = lambda 
 async def _stop_with_http(
     stop: asyncio.Event,
     dimse: DimseServer,  # type: ignore[type-arg]
-    settler: imaging.Settler,
-    matcher: people.Matcher,
+    mllp: MllpServer[Work],
+    followers: tuple[imaging.Settler, people.Matcher],
     grace_s: float,
 ) -> None:
     """All doors close at one moment and have one deadline: a sender must not find one still open behind another."""
     await stop.wait()
     log.info("stopping")
+    settler, matcher = followers
     await asyncio.gather(
-        dimse.stop(grace_s), asyncio.to_thread(_stop_settler, settler), asyncio.to_thread(matcher.stop)
+        dimse.stop(grace_s),
+        mllp.stop(grace_s),
+        asyncio.to_thread(_stop_settler, settler),
+        asyncio.to_thread(matcher.stop),
     )
 
 
@@ -91,11 +107,20 @@ def _stop_settler(settler: imaging.Settler) -> None:
         settler.stop()
 
 
-async def _listen(dimse: DimseServer, settings: Settings) -> int:  # type: ignore[type-arg]
+class _Listener(Protocol):
+    async def start(self, host: str, port: int) -> int: ...
+
+
+async def _listen(door: _Listener, at: Address, name: str) -> int:
     try:
-        return await dimse.start(settings.dimse.host, settings.dimse.port)
+        return await door.start(at.host, at.port)
     except OSError as e:
-        raise SettingsError(f"cannot listen for DIMSE at {settings.dimse}: {e.strerror or e}") from e
+        raise SettingsError(f"cannot listen for {name} at {at}: {e.strerror or e}") from e
+
+
+def _doors(settings: Settings, dimse_port: int, mllp_port: int | None) -> dict[str, object]:
+    """What the line "ready" says of the doors beside HTTP."""
+    return {"dimse": dimse_port, "aet": settings.ae_title, **({"mllp": mllp_port} if mllp_port is not None else {})}
 
 
 def _dimse_service(archive: Archive) -> DimseService:  # type: ignore[type-arg]
@@ -110,6 +135,34 @@ def _dimse_service(archive: Archive) -> DimseService:  # type: ignore[type-arg]
         idle_timeout_s=settings.association_idle_s,
         on_event=_count,
     )
+
+
+def _mllp_service(archive: Archive) -> MllpService[Work]:
+    settings = archive.store.settings
+    certificate = settings.mllp_certificate
+    return MllpService(
+        knows=archive.access.directory.knows,
+        identify=archive.access.by_message,
+        take=people.take_message,
+        we=Sender(settings.ae_title, settings.ae_title),
+        max_message_bytes=settings.max_message_bytes,
+        max_connections=settings.max_mllp_connections,
+        idle_timeout_s=settings.mllp_idle_s,
+        tls=tls_context(certificate, settings.mllp_key, settings.mllp_clients) if certificate else None,
+        on_event=_count_mllp,
+    )
+
+
+def _count_mllp(name: str, /, **fields: object) -> None:
+    if name == "answered":
+        event = str(fields["event"])
+        known = event if event in people.EVENTS else "other"  # labels are for ever: no stranger chooses them
+        metrics.HL7_MESSAGES.labels(known, fields["code"]).inc()
+        metrics.HL7_SECONDS.observe(float(str(fields["seconds"])))
+        return
+    metrics.MLLP_CONNECTIONS.labels(name).inc()
+    if name != "refused":
+        metrics.MLLP_OPEN.inc(1 if name == "connected" else -1)
 
 
 def _count(name: str, /, **_fields: object) -> None:

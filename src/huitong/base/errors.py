@@ -1,7 +1,7 @@
 """Every error the system answers with, and what each is called in the protocols' own terms.
 
-The class docstring is the message; the argument says what exactly. `ANSWERS` gives each class its HTTP status,
-DIMSE status and FHIR issue type, so that two doors never answer the same fault differently.
+The class docstring is the message; the argument says what exactly. `ANSWERS` gives each class its HTTP status, DIMSE
+status, FHIR issue type and HL7 condition, so that two doors never answer the same fault differently.
 A "no" with a reason that is part of the job (already there, not eligible) is a value, not an error.
 """
 
@@ -92,6 +92,14 @@ class NotFound(CallerFault):
     """There is no such thing here."""
 
 
+class UnknownDomain(CallerFault):
+    """Nobody here gives identifiers of this system."""
+
+
+class UnknownTarget(CallerFault):
+    """Identifiers of this system cannot be asked for."""
+
+
 class Gone(CallerFault):
     """What was asked for is not there any more."""
 
@@ -112,13 +120,15 @@ class CannotRender(CallerFault):
 class Answer:
     """How an error is said outside.
 
-    #: `http` per RFC 9110; `dimse` per PS3.4 table B.2-1 and PS3.7 annex C; `fhir` per FHIR R4 value set issue-type.
+    #: `http` per RFC 9110; `dimse` per PS3.4 table B.2-1 and PS3.7 annex C; `fhir` per FHIR R4 value set issue-type;
+    #: `hl7` per HL7 v2.5 table 0357.
     """
 
     code: str
     http: int
     dimse: int
     fhir: str
+    hl7: int = 207
 
 
 ANSWERS: dict[type[HuitongError], Answer] = {
@@ -128,16 +138,19 @@ ANSWERS: dict[type[HuitongError], Answer] = {
     StoreFull: Answer("store-full", 507, 0xA700, "no-store"),
     StoreUnavailable: Answer("store-unavailable", 503, 0xA700, "transient"),
     StoreDamaged: Answer("store-damaged", 500, 0x0110, "exception"),
-    SenderFault: Answer("invalid", 400, 0xC000, "invalid"),
+    SenderFault: Answer("invalid", 400, 0xC000, "invalid", 102),
     NotDicom: Answer("not-dicom", 400, 0xC000, "structure"),
-    MissingIdentity: Answer("missing-identity", 400, 0xA900, "required"),
-    IdentityMismatch: Answer("identity-mismatch", 409, 0xA900, "conflict"),
-    TooLarge: Answer("too-large", 413, 0xA700, "too-long"),
-    CallerFault: Answer("bad-request", 400, 0x0110, "invalid"),
-    BadRequest: Answer("bad-request", 400, 0x0106, "invalid"),
+    MissingIdentity: Answer("missing-identity", 400, 0xA900, "required", 101),
+    IdentityMismatch: Answer("identity-mismatch", 409, 0xA900, "conflict", 205),
+    TooLarge: Answer("too-large", 413, 0xA700, "too-long", 104),
+    CallerFault: Answer("bad-request", 400, 0x0110, "invalid", 102),
+    BadRequest: Answer("bad-request", 400, 0x0106, "invalid", 102),
     NotSignedIn: Answer("not-signed-in", 401, 0x0124, "login"),
     NotAllowed: Answer("not-allowed", 403, 0x0124, "forbidden"),
-    NotFound: Answer("not-found", 404, 0x0112, "not-found"),
+    NotFound: Answer("not-found", 404, 0x0112, "not-found", 204),
+    # IHE ITI-83 2:3.83.4.2.2.3 and .4.
+    UnknownDomain: Answer("unknown-domain", 400, 0x0110, "code-invalid", 204),
+    UnknownTarget: Answer("unknown-target", 403, 0x0110, "code-invalid", 204),
     Gone: Answer("gone", 410, 0x0112, "deleted"),
     NotAcceptable: Answer("not-acceptable", 406, 0x0110, "not-supported"),
     UnsupportedMedia: Answer("unsupported-media", 415, 0x0122, "not-supported"),

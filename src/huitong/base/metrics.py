@@ -18,6 +18,10 @@ GROUP_SECONDS = Histogram(
 )
 ASSOCIATIONS = Counter("huitong_associations", "DICOM associations, by how they began or ended.", ["event"])
 ASSOCIATIONS_OPEN = Gauge("huitong_associations_open", "DICOM associations established now.")
+MLLP_CONNECTIONS = Counter("huitong_mllp_connections", "MLLP connections, by how they began or ended.", ["event"])
+MLLP_OPEN = Gauge("huitong_mllp_connections_open", "MLLP connections open now.")
+HL7_MESSAGES = Counter("huitong_hl7_messages", "HL7 messages answered, by trigger event and answer.", ["event", "code"])
+HL7_SECONDS = Histogram("huitong_hl7_seconds", "Time from the end of an HL7 message to its answer.", buckets=_SECONDS)
 REQUESTS = Counter("huitong_http_requests", "HTTP requests answered, by method and status.", ["method", "status"])
 REQUEST_SECONDS = Histogram("huitong_http_seconds", "Time to the last byte of an answer.", ["method"], buckets=_SECONDS)
 SETTLED = Counter("huitong_studies_settled", "Studies settled.")
@@ -37,6 +41,7 @@ STUDY_BLOBS = Histogram(
 
 #: Every metric, in the order of the docs page.
 TABLE = (
-    INSTANCES, BYTES, REFUSED, GROUP_SIZE, GROUP_SECONDS, ASSOCIATIONS, ASSOCIATIONS_OPEN, REQUESTS, REQUEST_SECONDS,
+    INSTANCES, BYTES, REFUSED, GROUP_SIZE, GROUP_SECONDS, ASSOCIATIONS, ASSOCIATIONS_OPEN,
+    MLLP_CONNECTIONS, MLLP_OPEN, HL7_MESSAGES, HL7_SECONDS, REQUESTS, REQUEST_SECONDS,
     SETTLED, UNSETTLED, FREE_BYTES, S3_REQUESTS, S3_BYTES, S3_FAULTS, STUDY_BLOBS,
 )  # fmt: skip

@@ -50,6 +50,10 @@ def _address(text: str) -> Address:
     return Address(host, int(port))
 
 
+def _optional_address(text: str) -> Address | None:
+    return _address(text) if text.strip() else None
+
+
 def _host_and_port(text: str) -> Address:
     address = _address(text)
     if not address.host:
@@ -144,6 +148,13 @@ def _s3_url(text: str) -> str:
     return text
 
 
+def _uri(text: str) -> str:
+    uri = text.strip().rstrip("/:")
+    if not re.fullmatch(r"(https?://[^\s/?#|]+(/[^\s?#|]*)?|urn:[A-Za-z0-9][^\s|]+)", uri):
+        raise ValueError("expected a URI such as https://exchange.example/id or urn:example")
+    return uri
+
+
 def one_of(*names: str) -> Kind:
     """A choice among `names`, upper or lower case."""
 
@@ -159,6 +170,9 @@ PATH = Kind("path", _path)
 OPTIONAL_PATH = Kind("path, or empty", _optional_path, lambda path: "" if path is None else str(path))
 HOST_AND_PORT = Kind("host:port", _host_and_port)
 PORT = Kind("port or host:port", _address)
+OPTIONAL_PORT = Kind(
+    "port or host:port, or empty", _optional_address, lambda address: "" if address is None else str(address)
+)
 SIZE = Kind("size", _size, _show_size)
 YES_NO = Kind("yes or no", _yes_no, lambda yes: "yes" if yes else "no")
 COUNT = Kind("whole number", _count)
@@ -166,5 +180,6 @@ NUMBER = Kind("number", _number, lambda number: f"{number:g}")
 NETWORKS = Kind("networks", _networks, lambda networks: ", ".join(str(network) for network in networks))
 AE_TITLE = Kind("AE title", _ae_title)
 TEXT = Kind("text", str.strip)
+URI = Kind("URI", _uri)
 DATABASE_URL = Kind("postgresql URL, or empty", _database_url, _show_url)
 S3_URL = Kind("s3 URL, or empty", _s3_url)

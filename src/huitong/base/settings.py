@@ -84,6 +84,19 @@ class Settings:
     dimse: Address = _row(
         Address("", 11112), kinds.PORT, "",
         "Where DICOM associations are accepted. A bare port listens on the host of `http`.")
+    mllp: Address | None = _row(
+        None, kinds.OPTIONAL_PORT, "",
+        "Where HL7 v2 messages are accepted over MLLP; 2575 is its port. A bare port listens on the host of `http`."
+        " Empty: nowhere.")
+    mllp_certificate: Path | None = _row(
+        None, kinds.OPTIONAL_PATH, "",
+        "Certificate (PEM) with which MLLP is spoken over TLS. Empty: without TLS.")
+    mllp_key: Path | None = _row(
+        None, kinds.OPTIONAL_PATH, "",
+        "Private key (PEM) of that certificate. Empty: in the same file.")
+    mllp_clients: Path | None = _row(
+        None, kinds.OPTIONAL_PATH, "",
+        "Authorities (PEM) by one of which the certificate of an MLLP sender must be signed. Empty: none is asked for.")
     ae_title: str = _row(
         "HUITONG", kinds.AE_TITLE, "",
         "Our own AE title; associations that call another are rejected.")
@@ -102,6 +115,9 @@ class Settings:
     exchange_issuer: str = _row(
         "HUITONG", kinds.TEXT, "",
         "Issuer of Patient ID of the exchange's own numbers, by which studies of all institutions are found.")
+    identifier_base: str = _row(
+        "urn:huitong", kinds.URI, "",
+        "What the systems of identifiers begin with in FHIR: https:// and a name of yours, or urn:. The same for ever.")
     settle_s: float = _row(
         60.0, kinds.NUMBER, "s",
         "A study settles, with its manifest in the ledger, this long after its last instance.")
@@ -115,6 +131,15 @@ class Settings:
     association_idle_s: float = _row(
         300.0, kinds.NUMBER, "s",
         "An association on which nothing is said for this long is aborted.")
+    max_mllp_connections: int = _row(
+        64, kinds.COUNT, "connections",
+        "MLLP connections at a time; further ones are closed at once.", minimum=1)
+    mllp_idle_s: float = _row(
+        3600.0, kinds.NUMBER, "s",
+        "An MLLP connection on which no message comes for this long is closed.")
+    max_message_bytes: int = _row(
+        1 << 20, kinds.SIZE, "bytes",
+        "Longer HL7 messages are refused.", minimum=4096)
     max_pdu_bytes: int = _row(
         256 << 10, kinds.SIZE, "bytes",
         "Longest P-DATA-TF PDU that we announce to peers.", minimum=4096)
@@ -165,6 +190,10 @@ class Settings:
         """Fill in what follows from another setting; refuse what cannot be together."""
         if not self.dimse.host:
             object.__setattr__(self, "dimse", replace(self.dimse, host=self.http.host))
+        if self.mllp is not None and not self.mllp.host:
+            object.__setattr__(self, "mllp", replace(self.mllp, host=self.http.host))
+        if self.mllp_certificate is None and (self.mllp_key or self.mllp_clients):
+            raise SettingsError("`mllp_key` and `mllp_clients` go with `mllp_certificate`, which is empty")
         if self.page_rows > self.page_rows_limit:
             raise SettingsError(
                 f"`page_rows` ({self.page_rows}) is more than `page_rows_limit` ({self.page_rows_limit})"

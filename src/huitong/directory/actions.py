@@ -47,6 +47,15 @@ class Directory:
         """Whose AE title this is, calling from `host`; an AE title alone proves nothing, so the address must fit."""
         return next((each for each in self._by_ae.get(ae_title, ()) if _within(host, each)), None)
 
+    def by_facility(self, facility: str, host: str) -> Institution | None:
+        """Whose code an HL7 message names as its sending facility (MSH-4), coming from `host`; both must fit."""
+        found = self._by_code.get(facility.strip().upper())
+        return found if found is not None and _within(host, found) else None
+
+    def knows(self, host: str) -> bool:
+        """Whether any institution calls from this address."""
+        return any(_within(host, each) for each in self._by_code.values())
+
     def by_token(self, token: str, host: str) -> Institution | None:
         """Whose token this is. Looked up by its digest, so that the time taken says nothing about the token."""
         found = self._by_token.get(hashlib.sha256(token.encode()).hexdigest())

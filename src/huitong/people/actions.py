@@ -30,10 +30,14 @@ from huitong.people.model import (
     Registered,
     Registration,
 )
+from huitong.people.receiving import EVENTS, take_message
+from huitong.people.searching import search
 from huitong.people.tables import NUMBERED, TABLES
+from huitong.people.visiting import Visit, visits_of
 from huitong.wire.text import fold
 
 __all__ = [
+    "EVENTS",
     "NUMBERED",
     "TABLES",
     "Matcher",
@@ -56,7 +60,10 @@ __all__ = [
     "records_of_number",
     "register",
     "register_arrival",
+    "search",
     "split",
+    "take_message",
+    "visits",
 ]
 
 _MOST_FOUND = 200
@@ -157,6 +164,12 @@ def history(work: Work, person: Person) -> list[LinkEvent]:
     """Joins and splits of the person's records, oldest first."""
     with work.store.database.read() as tx:
         return links.events_of(tx, linking.pks_of(records.of_persons(tx, [person.pk])))
+
+
+def visits(work: Work, issuer: str, number: str) -> list[Visit]:
+    """What messages told of the stays under a patient number, newest first."""
+    with work.store.database.read() as tx:
+        return visits_of(tx, issuer, number)
 
 
 # --- what humans decide ---

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, Table, UniqueConstraint
 
+from huitong.people.message_tables import HL7_MESSAGE, VISIT
 from huitong.store.tables import METADATA, Key, Words
 
 PERSON = Table(
@@ -43,6 +44,7 @@ PATIENT = Table(
 )
 Index("patient_by_person", PATIENT.c.person_pk)
 Index("patient_by_number", PATIENT.c.number)
+Index("patient_by_birth_date", PATIENT.c.birth_date, PATIENT.c.person_pk)
 _UNMATCHED = PATIENT.c.matched_revision < PATIENT.c.revision
 Index("patient_unmatched", PATIENT.c.pk, sqlite_where=_UNMATCHED, postgresql_where=_UNMATCHED)
 
@@ -113,6 +115,6 @@ Index("question_by_high", QUESTION.c.high_pk)
 Index("question_by_state", QUESTION.c.state, QUESTION.c.pk)
 
 #: In the order in which one refers to another.
-TABLES = (PERSON, PATIENT, PATIENT_IDENTIFIER, PATIENT_KEY, LINK_EVENT, QUESTION)
+TABLES = (PERSON, PATIENT, PATIENT_IDENTIFIER, PATIENT_KEY, LINK_EVENT, QUESTION, VISIT, HL7_MESSAGE)
 #: Those whose rows are numbered by the database.
-NUMBERED = (PERSON, PATIENT, LINK_EVENT, QUESTION)
+NUMBERED = (PERSON, PATIENT, LINK_EVENT, QUESTION, VISIT)

@@ -1,0 +1,105 @@
+"""Visits, as messages tell of them: opened or closed, whatever the order in which the messages come.
+
+One statement each, so that two connections that tell of one visit need no lock.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, select, text
+
+from huitong.people.adt import Effect, VisitChange
+from huitong.people.message_tables import VISIT
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A stay or consultation in one institution."""
+
+    institution: str
+    patient_number: str
+    #: Empty where the institution numbers none.
+    number: str
+    #: HL7 table 0004: I, O, E …
+    patient_class: str
+    #: None where only its end was told.
+    opened_at: datetime | None
+    #: None while it is open.
+    closed_at: datetime | None
+
+
+def change_visit(write: Connection, institution: str, change: VisitChange, effective_at: datetime) -> None:
+    """What the message says, unless something newer is known. `effective_at`: of the message."""
+    at_ms = _ms(change.at)
+    row = {
+        "institution": institution,
+        "patient_number": change.patient_number,
+        "number": change.number,
+        "class": change.patient_class,
+        "opened": None if change.effect is Effect.CLOSES else at_ms,
+        "closed": at_ms if change.effect is Effect.CLOSES else None,
+        "effective": _ms(effective_at),
+        "begins": int(change.effect is Effect.OPENS),
+    }
+    write.execute(_CHANGE, row)
+
+
+#: An older message still tells when the visit was opened.
+_CHANGE = text("""
+    INSERT INTO visit(institution, patient_number, number, patient_class, opened_at_ms, closed_at_ms, effective_at_ms)
+    VALUES (:institution, :patient_number, :number, :class, :opened, :closed, :effective)
+    ON CONFLICT (institution, patient_number, number) DO UPDATE SET
+        opened_at_ms = CASE
+            WHEN :begins = 1 AND (excluded.effective_at_ms >= visit.effective_at_ms
+                OR excluded.opened_at_ms < visit.opened_at_ms) THEN excluded.opened_at_ms
+            ELSE coalesce(visit.opened_at_ms, excluded.opened_at_ms) END,
+        closed_at_ms = CASE
+            WHEN excluded.effective_at_ms >= visit.effective_at_ms THEN excluded.closed_at_ms
+            ELSE visit.closed_at_ms END,
+        patient_class = CASE
+            WHEN excluded.patient_class <> ''
+                AND (excluded.effective_at_ms >= visit.effective_at_ms OR visit.patient_class = '')
+            THEN excluded.patient_class ELSE visit.patient_class END,
+        effective_at_ms = CASE
+            WHEN excluded.effective_at_ms >= visit.effective_at_ms THEN excluded.effective_at_ms
+            ELSE visit.effective_at_ms END
+""")
+
+
+def move_visits(write: Connection, institution: str, goes: str, stays: str) -> None:
+    """The visits under one number are those of another from now on; a visit that both have stays with the first."""
+    write.execute(_MOVE, {"institution": institution, "goes": goes, "stays": stays})
+
+
+_MOVE = text("""
+    UPDATE visit SET patient_number = :stays
+    WHERE institution = :institution AND patient_number = :goes AND NOT EXISTS (
+        SELECT 1 FROM visit AS other
+        WHERE other.institution = :institution AND other.patient_number = :stays AND other.number = visit.number)
+""")
+
+
+def visits_of(read: Connection, institution: str, patient_number: str) -> list[Visit]:
+    """Newest first."""
+    rows = read.execute(
+        select(VISIT)
+        .where(VISIT.c.institution == institution, VISIT.c.patient_number == patient_number)
+        .order_by(VISIT.c.effective_at_ms.desc(), VISIT.c.pk.desc())
+    )
+    return [_visit(row) for row in rows]
+
+
+def _visit(row: Row[Any]) -> Visit:
+    opened, closed = _time(row.opened_at_ms), _time(row.closed_at_ms)
+    return Visit(row.institution, row.patient_number, row.number, row.patient_class, opened, closed)
+
+
+def _ms(at: datetime) -> int:
+    return round(at.timestamp() * 1000)
+
+
+def _time(ms: int | None) -> datetime | None:
+    return None if ms is None else datetime.fromtimestamp(ms / 1000, UTC)

@@ -1,0 +1,115 @@
+"""ADT messages from senders that we did not write, to a server as an operator starts it; and kill -9 in the middle."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import hl7
+import hl7.client
+import httpx
+import pytest
+from tests import homes
+from tests.archives import archive_in
+from tests.serving import serving
+
+from huitong.people.visiting import visits_of
+
+KILLS = int(os.environ.get("TEST_KILLS", "6" if homes.kind == homes.EMBEDDED else "3"))
+
+
+def adt(control_id: str, patient: str, *, facility: str = "TAIYUAN", event: str = "A04", visit: str = "V1") -> str:
+    segments = (
+        f"MSH|^~\\&|HIS|{facility}|HUITONG|PROVINCE|20260301083000||ADT^{event}|{control_id}|P|2.5||||||UNICODE UTF-8",
+        f"EVN|{event}|20260301083000",
+        f"PID|1||{patient}^^^{facility}^MR||王^小东^^^^^L^I||19491231|M",
+        f"PV1|1|O|||||||||||||||||{visit}",
+    )
+    return "\r".join(segments) + "\r"
+
+
+class AdtSender(threading.Thread):
+    """Sends registrations by the client of python-hl7; `acknowledged` has the patients of those that were."""
+
+    def __init__(self, name: str, port: int, facility: str) -> None:
+        super().__init__(daemon=True)
+        self.prefix, self.port, self.facility = name, port, facility
+        self.acknowledged: list[str] = []
+        self.trouble: str | None = None
+
+    def run(self) -> None:
+        try:
+            with hl7.client.MLLPClient("127.0.0.1", self.port) as client:
+                client.socket.settimeout(20)
+                for number in range(1_000_000):
+                    patient = f"{self.prefix}-{number}"
+                    answer = client.send_message(adt(patient, patient, facility=self.facility))
+                    if not answer:
+                        return  # the server is gone: this one was never acknowledged
+                    if b"MSA|AA|" + patient.encode() + b"\r" not in answer:
+                        self.trouble = answer.decode()
+                        return
+                    self.acknowledged.append(patient)
+        except OSError:
+            return
+
+
+@pytest.mark.timeout(600)
+def test_no_acknowledged_message_is_lost_however_often_the_server_is_killed(tmp_path: Path) -> None:
+    chance = random.Random(20260301)
+    acknowledged: list[tuple[str, str]] = []
+    for kill in range(KILLS):
+        with serving(tmp_path / "data", "--mllp", "0") as server:
+            senders = [
+                AdtSender(f"{kill}-{n}", server.mllp_port, code) for n, code in enumerate(("TAIYUAN", "YUNCHENG"))
+            ]
+            for sender in senders:
+                sender.start()
+            time.sleep(chance.uniform(0.2, 1.0))
+            server.kill()
+            for sender in senders:
+                sender.join(30)
+                assert not sender.is_alive()
+                assert sender.trouble is None
+                acknowledged += [(sender.facility, patient) for patient in sender.acknowledged]
+    assert len(acknowledged) > KILLS
+    with archive_in(tmp_path / "data") as archive, archive.store.database.read() as tx:
+        assert [each for each in acknowledged if not visits_of(tx, *each)] == []
+    print(f"{len(acknowledged)} acknowledged messages in {KILLS} kills, none lost")
+
+
+def test_the_command_that_comes_with_python_hl7_is_answered(tmp_path: Path) -> None:
+    """As the guide has it."""
+    (tmp_path / "adt.hl7").write_text(adt("7", "P1") + adt("8", "P2"))
+    with serving(tmp_path / "data", "--mllp", "0") as server:
+        command = [str(Path(sys.executable).parent / "mllp_send"), "--loose", "--port", str(server.mllp_port)]
+        sent = subprocess.run(
+            [*command, "--file", str(tmp_path / "adt.hl7"), "127.0.0.1"], capture_output=True, timeout=60
+        )
+        assert sent.returncode == 0
+        assert (b"MSA|AA|7\r" in sent.stdout, b"MSA|AA|8\r" in sent.stdout) == (True, True)
+        counted = httpx.get(f"{server.base}/metrics").text
+        assert 'huitong_hl7_messages_total{code="AA",event="A04"} 2.0' in counted
+        assert 'huitong_mllp_connections_total{event="connected"} 1.0' in counted
+
+
+def test_two_institutions_send_at_once_and_what_is_refused_holds_up_nobody(tmp_path: Path) -> None:
+    with serving(tmp_path / "data", "--mllp", "0") as server:
+        with (
+            hl7.client.MLLPClient("127.0.0.1", server.mllp_port) as one,
+            hl7.client.MLLPClient("127.0.0.1", server.mllp_port) as other,
+        ):
+            codes = []
+            for number in range(5):
+                for client, facility in ((one, "TAIYUAN"), (other, "YUNCHENG")):
+                    wrong = number == 2 and facility == "TAIYUAN"
+                    message = adt(str(number), "P1", facility=facility, event="A99" if wrong else "A04")
+                    codes.append(
+                        str(hl7.parse(client.send_message(message).decode().strip("\x0b\x1c\r")).segment("MSA")[1])
+                    )
+        assert codes == ["AA"] * 4 + ["AR"] + ["AA"] * 5
