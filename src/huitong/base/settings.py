@@ -96,6 +96,9 @@ class Settings:
     readers: tuple[Network, ...] = _row(
         (ip_network("127.0.0.0/8"), ip_network("::1/128")), kinds.NETWORKS, "",
         "Addresses that may search and view without a token, until sign-in exists.")
+    registrars: tuple[Network, ...] = _row(
+        (ip_network("127.0.0.0/8"), ip_network("::1/128")), kinds.NETWORKS, "",
+        "Addresses from which it may be said which patient numbers are one person, until sign-in exists.")
     card_keys: Path | None = _row(
         None, kinds.OPTIONAL_PATH, "",
         "TOML file with the versions of the health card's root and protection keys. Empty: the sample key in demo mode,"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from pathlib import Path
 
 import click
@@ -143,6 +144,23 @@ def demo(loaded: Loaded, once: bool, scaled: bool) -> None:
     _begin(loaded)
     with faults_said():
         raise SystemExit(run_demo(loaded, once, scaled))
+
+
+@main.command()
+@click.option("--people", type=click.IntRange(min=1), default=100_000, show_default=True, help="How many.")
+@click.option("--seed", type=int, default=1, show_default=True, help="The same seed gives the same files.")
+@click.option("--out", "folder", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder.")
+def simulate(people: int, seed: int, folder: Path) -> None:
+    """Write made people and what institutions registered of them, with errors: records.csv, people.csv, truth.csv.
+
+    A million people take a few minutes and 500 MB. Names, regions, twins and error rates, with their sources, are in
+    src/huitong/cli/simulate/population.toml. No real person is in it.
+    """
+    from huitong.cli.simulate import write
+
+    with click.progressbar(length=people, label="people", file=sys.stderr) as bar:
+        written = write(folder, people, seed, lambda done: bar.update(done - bar.pos))
+    click.echo(f"{written.people:,} people, {written.records:,} records: {folder}")
 
 
 def _begin(loaded: Loaded) -> None:

@@ -96,6 +96,17 @@ def readings(hanzi: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(plain))[:_READINGS]
 
 
+def without_umlaut(syllable: str) -> str:
+    """lü and nü in any spelling as lu and nu, as systems write them that lose the dots: for comparing."""
+    return spellings(syllable)[1] if syllable in _UMLAUT else syllable
+
+
+@lru_cache(maxsize=8192)
+def toned(hanzi: str) -> str:
+    """The most used reading of one character with its tone mark; empty if it has none."""
+    return _dictionary().get(ord(hanzi), "").split(",")[0]
+
+
 def _plain(toned: str) -> str:
     letters = unicodedata.normalize("NFD", toned).translate(_TONES)
     return letters.replace("u\u0308", "v").replace("\u0308", "")

@@ -1,0 +1,216 @@
+"""How likely two registrations are one person: levels of agreement, their weights, and what weights must not decide.
+
+The weights are trained (docs/decisions/0010-matching.md). Beside strangers two more explanations are weighed: that it
+is two of one household, or twins. And whatever the weights say, some evidence never reaches the probability from which
+records are joined (`GUARDS`). Certificates that decide by themselves are the business of the rules. Pure.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from importlib.resources import files
+from math import log2
+
+from huitong.catalog.matching import MATCHING
+from huitong.people import keys as blocking
+from huitong.people import levels
+from huitong.people.forms import Address, Name, mother_in, read_address, read_date, read_name, read_phone
+from huitong.people.weights import Model, NameFrequencies, read_model
+
+MODEL_FILE = "model_population.json"
+#: How far below the probability of joining guarded evidence stays.
+_GUARD_BITS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """What an institution registered, as far as it tells who somebody is."""
+
+    #: Forms of the name as received: hanzi, pinyin, PN values with `^` and `=`.
+    names: tuple[str, ...] = ()
+    #: M, F, O or empty.
+    sex: str = ""
+    #: YYYYMMDD or empty.
+    birth_date: str = ""
+    phones: tuple[str, ...] = ()
+    address: str = ""
+    mother_name: str = ""
+    #: Of children of one birth: 1 is the first born.
+    birth_order: int | None = None
+    #: (kind, normalised number).
+    certificates: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """What one field adds. Beside the fields: `prior`, `relatives`, and `guard` with the name of the guard as level."""
+
+    field: str
+    level: str
+    weight_bits: float
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """`weight_bits` is the sum of the agreements' and the base-2 logarithm of the odds that it is one person."""
+
+    weight_bits: float
+    probability: float
+    agreements: tuple[Agreement, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Features as they are compared."""
+
+    names: tuple[Name, ...]
+    sex: str
+    birth_date: str
+    phones: tuple[str, ...]
+    address: Address | None
+    mother: tuple[Name, ...]
+    birth_order: int | None
+    certificates: tuple[tuple[str, str], ...]
+
+
+@lru_cache(maxsize=8192)
+def read(features: Features) -> Read:
+    """What the features say; what is unreadable or a placeholder says nothing."""
+    mothers = (features.mother_name, *map(mother_in, features.names))
+    return Read(
+        names=tuple(dict.fromkeys(_names(features.names))),
+        sex=features.sex,
+        birth_date=read_date(features.birth_date),
+        phones=tuple(dict.fromkeys(phone for one in features.phones if (phone := read_phone(one)))),
+        address=read_address(features.address),
+        mother=tuple(dict.fromkeys(_names(one for one in mothers if one))),
+        birth_order=features.birth_order,
+        certificates=features.certificates,
+    )
+
+
+def _names(forms: Iterable[str]) -> list[Name]:
+    return [name for form in forms for name in read_name(form)]
+
+
+def keys_of(features: Features) -> tuple[str, ...]:
+    """The keys under which a record is kept and looked up, most selective kinds first; see `keys`."""
+    one = read(features)
+    return blocking.keys(one.certificates, one.phones, one.names, one.birth_date, one.mother, one.address)
+
+
+def score(a: Features, b: Features) -> Score:
+    """How likely the two are of one person. `score(a, b)` and `score(b, a)` are equal."""
+    first, second, model = read(a), read(b), the_model()
+    reached = reached_levels(model, first, second)
+    bits = model.bits(reached)
+    if model.names is not None and reached["name"] in _SHARED_NAME:
+        bits["name"] = log2(model.by_field["name"].levels[reached["name"]].m / _share(model.names, first, second))
+    agreements = [Agreement("prior", "", _PRIOR_BITS)]
+    agreements += (Agreement(field, reached[field], weight) for field, weight in bits.items())
+    weight = sum(one.weight_bits for one in agreements)
+    odds = [-weight, *model.bits_of_relatives(reached)]
+    agreements.append(Agreement("relatives", "", -_log2_sum(odds) - weight))
+    weight = sum(one.weight_bits for one in agreements)
+    guard = guarded(reached)
+    if guard and weight > _MOST_BITS:
+        agreements.append(Agreement("guard", guard, _MOST_BITS - weight))
+        weight = _MOST_BITS
+    return Score(weight, _probability(weight), tuple(agreements))
+
+
+def reached_levels(model: Model, a: object, b: object) -> dict[str, str]:
+    """field -> level for every comparison of the model; the attributes of `a` and `b` are its columns."""
+    return {
+        one.field: levels.KINDS[one.kind](getattr(a, one.column), getattr(b, one.column)) for one in model.comparisons
+    }
+
+
+# --- what weights must not decide ---
+
+_SAME_NAME = ("same", "same, other order", "same sound and tone", "same sound")
+_SHARED_NAME = _SAME_NAME
+_CORROBORATING = {
+    "phone": ("same",),
+    "address": ("same", "same numbers"),
+    "mother": ("same",),
+    "certificate": ("same", "one digit"),
+}
+
+
+def _has_certificate(reached: Mapping[str, str]) -> bool:
+    return reached["certificate"] in _CORROBORATING["certificate"]
+
+
+def _other_name(reached: Mapping[str, str]) -> bool:
+    return bool(reached["name"]) and reached["name"] not in _SAME_NAME
+
+
+def _nameless(reached: Mapping[str, str]) -> bool:
+    return not reached["name"] and reached["birth_order"] != "same" and not _has_certificate(reached)
+
+
+def _name_and_birth_date_alone(reached: Mapping[str, str]) -> bool:
+    return not any(reached[field] in those for field, those in _CORROBORATING.items())
+
+
+def _other_birth_date(reached: Mapping[str, str]) -> bool:
+    return reached["birth_date"] in ("year", "different") and not _has_certificate(reached)
+
+
+def _other_sex(reached: Mapping[str, str]) -> bool:
+    return reached["sex"] == "different" and not _has_certificate(reached)
+
+
+#: Evidence that is at most a question for a human, the first that holds: twins and others of one household share all
+#: but the given name; of 35 million many share name and birth date; a newborn's twin shares all but the order of birth.
+GUARDS: tuple[tuple[str, Callable[[Mapping[str, str]], bool]], ...] = (
+    ("other name", _other_name),
+    ("name not comparable", _nameless),
+    ("name and birth date alone", _name_and_birth_date_alone),
+    ("other birth date", _other_birth_date),
+    ("other sex", _other_sex),
+)
+
+
+def guarded(reached: Mapping[str, str]) -> str:
+    """The name of the guard that keeps these levels from being joined; empty if none does."""
+    return next((name for name, holds in GUARDS if holds(reached)), "")
+
+
+# --- numbers ---
+
+
+@cache
+def the_model() -> Model:
+    """The trained model of the population."""
+    return read_model(json.loads(files("huitong.people").joinpath(MODEL_FILE).read_text("utf-8")))
+
+
+def _share(names: NameFrequencies, a: Read, b: Read) -> float:
+    """How common the name is that both have: that in hanzi if they share it, else its sound."""
+    common = {one.hanzi for one in a.names if one.hanzi} & {one.hanzi for one in b.names}
+    if common:
+        return max(names.of_hanzi(one) for one in (*a.names, *b.names) if one.hanzi in common)
+    return max(names.of_sound(one) for one in (*a.names, *b.names))
+
+
+def _log2_sum(bits: list[float]) -> float:
+    """Of numbers given as their base-2 logarithms."""
+    most = max(bits)
+    return most + log2(sum(2.0 ** (one - most) for one in bits))
+
+
+def _probability(bits: float) -> float:
+    return 1.0 / (1.0 + 2.0**-bits) if bits > -1000 else 0.0
+
+
+def _bits(probability: float) -> float:
+    return log2(probability / (1.0 - probability))
+
+
+_PRIOR_BITS = _bits(1.0 / MATCHING.population)
+_MOST_BITS = _bits(MATCHING.join_probability) - _GUARD_BITS

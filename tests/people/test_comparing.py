@@ -1,0 +1,187 @@
+"""Two registrations, one person or two: worked pairs that a registrar can read, and what holds for all pairs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from huitong.catalog.matching import MATCHING
+from huitong.people.comparing import GUARDS, Features, Score, keys_of, read, score, the_model
+
+PHONE, OTHER_PHONE = "13803511234", "13903519876"
+HOME = "山西省太原市小店区学府街12号3单元402"
+SHORT_HOME = "学府街12号3单元402"
+OTHER_HOME = "山西省运城市临猗县上王庄村31号"
+ID, OTHER_ID = ("GB11643", "11010519491231002X"), ("GB11643", "440524188001010014")
+
+
+def person(*names: str, born: str = "19800514", sex: str = "M", **more: object) -> Features:
+    return Features(names=names, birth_date=born, sex=sex, **more)  # type: ignore[arg-type]
+
+
+def answer(found: Score) -> str:
+    if found.probability >= MATCHING.join_probability:
+        return "join"
+    return "ask" if found.probability >= MATCHING.ask_probability else "apart"
+
+
+def level(found: Score, field: str) -> str:
+    return next((one.level for one in found.agreements if one.field == field), "")
+
+
+#: One person, as two institutions wrote them down; and two people who look alike.
+WORKED = [
+    ("everything equal", person("王小东", phones=(PHONE,), address=HOME), person("王小东", phones=(PHONE,), address=HOME), "join"),
+    ("pinyin, phone with country code", person("王小东", phones=(PHONE,)), person("Wang^Xiaodong", phones=("+86 138-0351-1234",)), "join"),
+    ("pinyin, given name first", person("欧阳娜", address=HOME), person("Na Ouyang", address=SHORT_HOME), "join"),
+    ("a character of the same sound", person("王小东", address=HOME), person("王晓东", address=HOME), "join"),
+    ("fields swapped, month and day swapped", person("王^小东", phones=(PHONE,), born="19800512"), person("小东^王", phones=(PHONE,), born="19801205"), "join"),
+    ("one digit of the birth date", person("郭雅琴", phones=(PHONE,)), person("郭雅琴", born="19800614", phones=(PHONE,)), "join"),
+    ("GBK read as Latin-1", person("王小东", phones=(PHONE,)), person("王小东".encode("gb18030").decode("latin-1"), phones=(PHONE,)), "join"),
+    ("new phone, same address", person("王小东", phones=(PHONE,), address=HOME), person("王小东", phones=(OTHER_PHONE,), address=HOME), "join"),
+    ("same certificate, all else missing", person("王小东", certificates=(ID,)), person("王小东", certificates=(ID,)), "join"),
+    ("certificate with a digit mistyped", person("王小东", certificates=(ID,), phones=(PHONE,)), person("王小东", certificates=(("GB11643", "11010519491231003X"),), phones=(PHONE,)), "join"),
+    ("newborn named later", person("李秀英之子", born="20240101", birth_order=1, phones=(PHONE,)), person("王小东", born="20240101", birth_order=1, mother_name="李秀英", phones=(PHONE,)), "join"),
+    ("a rare name and the birthday, nothing else", person("欧阳瑾瑜"), person("欧阳瑾瑜"), "ask"),
+    ("given name changed, all else equal", person("王小东", phones=(PHONE,), address=HOME), person("王建国", phones=(PHONE,), address=HOME), "apart"),
+    ("a common name and the birthday", person("王伟"), person("王伟"), "ask"),
+    ("twins", person("王小东", phones=(PHONE,), address=HOME, mother_name="李秀英"), person("王小明", phones=(PHONE,), address=HOME, mother_name="李秀英"), "ask"),
+    ("twins, boy and girl", person("王小东", phones=(PHONE,), address=HOME), person("王小丽", sex="F", phones=(PHONE,), address=HOME), "apart"),
+    ("newborn twins", person("李秀英之子1", born="20240101", birth_order=1, phones=(PHONE,)), person("李秀英之子2", born="20240101", birth_order=2, phones=(PHONE,)), "apart"),
+    ("newborns, their order unknown", person("李秀英之子", born="20240101", phones=(PHONE,), address=HOME), person("李秀英之子", born="20240101", phones=(PHONE,), address=HOME), "ask"),
+    ("father and son", person("王建国", born="19530510", phones=(PHONE,), address=HOME), person("王小东", phones=(PHONE,), address=HOME), "apart"),
+    ("namesakes of one birthday in two cities", person("王伟", phones=(PHONE,), address=HOME), person("王伟", phones=(OTHER_PHONE,), address=OTHER_HOME), "apart"),
+    ("namesakes with certificates", person("王伟", certificates=(ID,)), person("王伟", certificates=(OTHER_ID,)), "apart"),
+    ("strangers", person("王小东", phones=(PHONE,)), person("李建国", born="19610203", phones=(OTHER_PHONE,)), "apart"),
+    ("nothing known", Features(), Features(), "apart"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("a", "b", "expected"), [row[1:] for row in WORKED], ids=[row[0] for row in WORKED])
+def test_a_pair_is_judged_as_a_registrar_would(a: Features, b: Features, expected: str) -> None:
+    found = score(a, b)
+    assert answer(found) == expected, found
+    assert score(b, a) == found
+
+
+def test_pairs_that_are_joined_share_a_key() -> None:
+    for about, a, b, expected in WORKED:
+        if expected == "join":
+            assert set(keys_of(a)) & set(keys_of(b)), about
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "change"),
+    [
+        ("year", {"birth_date": "19810514"}),
+        ("month", {"birth_date": "19800614"}),
+        ("day", {"birth_date": "19800515"}),
+        ("month and day swapped", {"birth_date": "19801205"}),
+        ("one character", {"names": ("王小冬青",)}),
+        ("family name", {"names": ("李小东",)}),
+        ("order of the name", {"names": ("Xiaodong Wang",)}),
+        ("name", {"names": ("\ufffd\ufffd",), "phones": (PHONE,)}),
+        ("name, found by the mother", {"names": ("李秀英之子",)}),
+        ("name and phone, found by the house", {"names": (), "address": HOME}),
+    ],
+)
+def test_a_spoilt_field_leaves_a_key(spoilt: str, change: dict[str, object]) -> None:
+    born = "19800512" if "swapped" in spoilt else "19800514"
+    whole = person("王小东", born=born, phones=(PHONE,), address=HOME, mother_name="李秀英")
+    other = replace(person("王小东", born=born), **change)  # type: ignore[arg-type]
+    assert set(keys_of(whole)) & set(keys_of(other))
+
+
+def test_keys_tell_no_name_and_no_number() -> None:
+    keys = keys_of(person("王小东", phones=(PHONE,), certificates=(ID,), address=HOME))
+    assert all(len(key) == 11 and key.isascii() for key in keys)
+    assert not any(PHONE[-4:] in key or "wang" in key for key in keys)
+
+
+def test_every_weight_is_told() -> None:
+    found = score(*WORKED[4][1:3])  # type: ignore[arg-type]
+    assert sum(one.weight_bits for one in found.agreements) == pytest.approx(found.weight_bits)
+    assert level(found, "name") == "same, other order"
+    assert level(found, "birth_date") == "day and month swapped"
+
+
+# --- what holds for all pairs ---
+
+NAMES = st.sampled_from(
+    ["王小东", "王晓东", "王小明", "王伟", "Wang^Xiaodong", "小东^王", "欧阳娜", "李秀英之子", "\ufffd", "ÍõÐ¡¶«"]
+)
+DATES = st.sampled_from(["", "19800514", "19801405", "19800515", "19810514", "19000101", "20240101"])
+ANYBODY = st.builds(
+    Features,
+    names=st.lists(NAMES, max_size=2).map(tuple),
+    sex=st.sampled_from(["", "M", "F", "O"]),
+    birth_date=DATES,
+    phones=st.lists(st.sampled_from([PHONE, OTHER_PHONE, "13803511235", "0", ""]), max_size=2).map(tuple),
+    address=st.sampled_from(["", HOME, SHORT_HOME, OTHER_HOME]),
+    mother_name=st.sampled_from(["", "李秀英", "Li Xiuying", "王芳"]),
+    birth_order=st.sampled_from([None, 1, 2]),
+    certificates=st.lists(st.sampled_from([ID, OTHER_ID, ("GB11643", "11010519491231003X")]), max_size=1).map(tuple),
+)
+
+
+@given(ANYBODY, ANYBODY)
+@settings(max_examples=300, deadline=None)
+def test_a_score_is_symmetric_and_the_sum_of_what_it_tells(a: Features, b: Features) -> None:
+    found = score(a, b)
+    assert found == score(b, a)
+    assert found.weight_bits == pytest.approx(sum(one.weight_bits for one in found.agreements))
+    assert 0 <= found.probability <= 1
+
+
+@given(ANYBODY, st.sampled_from(["sex", "birth_date", "phones", "address", "mother_name", "certificates"]))
+@settings(max_examples=300, deadline=None)
+def test_agreeing_in_one_more_field_never_lowers_the_score(a: Features, field: str) -> None:
+    """Against the same person: field equal, then missing."""
+    less = replace(a, **{field: () if field in ("phones", "certificates") else ""})  # type: ignore[arg-type]
+    assert score(a, a).weight_bits >= score(a, less).weight_bits - 1e-9
+
+
+@given(ANYBODY, st.sampled_from(["王小明", "王伟", "李小东", "王建国", "Wang Xiaoming"]))
+@settings(max_examples=300, deadline=None)
+def test_another_given_name_never_joins(a: Features, other: str) -> None:
+    """Twins and others of one household, whatever else they share, their certificate (of a parent) included."""
+    first, second = replace(a, names=("王小东",)), replace(a, names=(other,))
+    assert answer(score(first, second)) != "join"
+
+
+@given(st.sampled_from(["王伟", "欧阳瑾瑜", "Wang Wei"]), DATES, st.sampled_from(["", "M", "F"]), st.booleans())
+def test_name_and_birthday_alone_never_join(name: str, born: str, sex: str, elsewhere: bool) -> None:
+    first = person(name, born=born, sex=sex, phones=(PHONE,), address=HOME)
+    second = person(name, born=born, sex=sex, phones=(OTHER_PHONE,) * elsewhere, address=OTHER_HOME * elsewhere)
+    assert answer(score(first, second)) != "join"
+
+
+def test_a_common_name_says_less_than_a_rare_one() -> None:
+    common, rare = (score(person(name), person(name)) for name in ("王伟", "裴瑾瑜"))
+    bits = [next(one.weight_bits for one in found.agreements if one.field == "name") for found in (common, rare)]
+    assert bits[1] > bits[0] + 5
+
+
+def test_every_level_of_the_model_can_be_reached_and_has_its_weight() -> None:
+    from huitong.people import levels
+
+    known = {
+        "names": levels.NAMES, "birth_date": levels.DATES, "phones": levels.PHONES, "address": levels.ADDRESSES,
+        "mother": levels.MOTHERS, "certificates": levels.CERTIFICATES,
+        "sex": ("same", "different"), "birth_order": ("same", "different"),
+    }  # fmt: skip
+    for one in the_model().comparisons:
+        assert tuple(one.levels) == known[one.kind]
+        assert one.levels["same"].bits > 0 > one.levels["different"].bits
+
+
+def test_every_guard_has_a_name_of_its_own() -> None:
+    assert len({name for name, _ in GUARDS}) == len(GUARDS)
+
+
+def test_what_is_unreadable_says_nothing() -> None:
+    said = read(Features(names=("\ufffd\ufffd", "锟斤拷"), birth_date="19000101", phones=("0000000",), address="无"))
+    assert not any((said.names, said.birth_date, said.phones, said.address))
