@@ -15,6 +15,7 @@ from huitong.app import health
 from huitong.base import log as logs
 from huitong.base import metrics
 from huitong.imaging.doors import dicomweb
+from huitong.people.doors import card
 from huitong.store.store import Store
 from huitong.web import errors, headers
 from huitong.web import routes as pages
@@ -25,7 +26,7 @@ log = logs.logger(__name__)
 def application(store: Store, access: Access, associations: Callable[[], int]) -> ASGIApp:
     """Everything that HTTP serves."""
     others = Starlette(
-        routes=[*health.routes(store, associations), *pages.routes(access, store.settings)],
+        routes=[*health.routes(store, associations), *card.routes(access), *pages.routes(access, store.settings)],
         exception_handlers=errors.handlers(),
     )
     return Counted(headers.Isolated(Mounted(dicomweb.ROOT, dicomweb.DicomWeb(access), others)))

@@ -18,6 +18,7 @@ from huitong.base.errors import SettingsError
 from huitong.base.settings import Settings
 from huitong.imaging import actions as imaging
 from huitong.imaging.doors.dimse import DimseServer, DimseService
+from huitong.people.cards.actions import check_keys
 
 log = logs.logger(__name__)
 _MOST_FILES = 65_536
@@ -42,6 +43,7 @@ async def serve(settings: Settings, started: Callable[[Serving], None] = lambda 
     _stop_on_signals(stop)
     spare_the_collector()
     _allow_many_files()
+    check_keys(settings)
     archive = open_now(settings)
     settler = imaging.Settler(archive.store)
     dimse = DimseServer(_dimse_service(archive))
