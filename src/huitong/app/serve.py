@@ -18,6 +18,7 @@ from huitong.base.errors import SettingsError
 from huitong.base.settings import Settings
 from huitong.imaging import actions as imaging
 from huitong.imaging.doors.dimse import DimseServer, DimseService
+from huitong.people import actions as people
 from huitong.people.cards.actions import check_keys
 
 log = logs.logger(__name__)
@@ -45,12 +46,13 @@ async def serve(settings: Settings, started: Callable[[Serving], None] = lambda 
     _allow_many_files()
     check_keys(settings)
     archive = open_now(settings)
-    settler = imaging.Settler(archive.store)
+    settler, matcher = imaging.Settler(archive.store), people.Matcher(archive.access.local)
     dimse = DimseServer(_dimse_service(archive))
-    others = asyncio.create_task(_stop_with_http(stop, dimse, settler, settings.stop_grace_s), name="stop")
+    others = asyncio.create_task(_stop_with_http(stop, dimse, settler, matcher, settings.stop_grace_s), name="stop")
     try:
         dimse_port = await _listen(dimse, settings)
         settler.start()
+        matcher.start()
 
         def accepting(http_port: int) -> None:
             log.info("ready", http=f"http://{settings.http.host}:{http_port}/", dimse=dimse_port, aet=settings.ae_title)
@@ -75,12 +77,15 @@ async def _stop_with_http(
     stop: asyncio.Event,
     dimse: DimseServer,  # type: ignore[type-arg]
     settler: imaging.Settler,
+    matcher: people.Matcher,
     grace_s: float,
 ) -> None:
     """All doors close at one moment and have one deadline: a sender must not find one still open behind another."""
     await stop.wait()
     log.info("stopping")
-    await asyncio.gather(dimse.stop(grace_s), asyncio.to_thread(_stop_settler, settler))
+    await asyncio.gather(
+        dimse.stop(grace_s), asyncio.to_thread(_stop_settler, settler), asyncio.to_thread(matcher.stop)
+    )
 
 
 def _stop_settler(settler: imaging.Settler) -> None:

@@ -99,29 +99,9 @@ class Settings:
     registrars: tuple[Network, ...] = _row(
         (ip_network("127.0.0.0/8"), ip_network("::1/128")), kinds.NETWORKS, "",
         "Addresses from which it may be said which patient numbers are one person, until sign-in exists.")
-    card_keys: Path | None = _row(
-        None, kinds.OPTIONAL_PATH, "",
-        "TOML file with the versions of the health card's root and protection keys. Empty: the sample key in demo mode,"
-        " no cards otherwise.")
-    card_hsm: Path | None = _row(
-        None, kinds.OPTIONAL_PATH, "",
-        "PKCS#11 module (a shared library) of the security module whose AES key unwraps what `card_keys` holds. Empty:"
-        " `card_keys` holds the keys themselves.")
-    card_hsm_token: str = _row(
-        "", kinds.TEXT, "",
-        "Label of the security module's token.")
-    card_hsm_key: str = _row(
-        "huitong-card", kinds.TEXT, "",
-        "Label of the AES key in that token.")
-    card_hsm_pin: str = _row(
-        "", kinds.TEXT, "",
-        "PIN of the token's user.", secret=True)
-    card_code_s: float = _row(
-        60.0, kinds.NUMBER, "s",
-        "A dynamic code of a health card is good for so long, and shown anew after.", minimum=10)
-    card_skew_s: float = _row(
-        30.0, kinds.NUMBER, "s",
-        "The clocks of those who show health cards and those who read them may differ by so much.")
+    exchange_issuer: str = _row(
+        "HUITONG", kinds.TEXT, "",
+        "Issuer of Patient ID of the exchange's own numbers, by which studies of all institutions are found.")
     settle_s: float = _row(
         60.0, kinds.NUMBER, "s",
         "A study settles, with its manifest in the ledger, this long after its last instance.")
@@ -169,6 +149,29 @@ class Settings:
     stop_grace_s: float = _row(
         20.0, kinds.NUMBER, "s",
         "On stop, associations and requests under way get this long to finish.")
+    card_keys: Path | None = _row(
+        None, kinds.OPTIONAL_PATH, "",
+        "TOML file with the versions of the health card's root and protection keys. Empty: the sample key in demo mode,"
+        " no cards otherwise.")
+    card_hsm: Path | None = _row(
+        None, kinds.OPTIONAL_PATH, "",
+        "PKCS#11 module (a shared library) of the security module whose AES key unwraps what `card_keys` holds. Empty:"
+        " `card_keys` holds the keys themselves.")
+    card_hsm_token: str = _row(
+        "", kinds.TEXT, "",
+        "Label of the security module's token.")
+    card_hsm_key: str = _row(
+        "huitong-card", kinds.TEXT, "",
+        "Label of the AES key in that token.")
+    card_hsm_pin: str = _row(
+        "", kinds.TEXT, "",
+        "PIN of the token's user.", secret=True)
+    card_code_s: float = _row(
+        60.0, kinds.NUMBER, "s",
+        "A dynamic code of a health card is good for so long, and shown anew after.", minimum=10)
+    card_skew_s: float = _row(
+        30.0, kinds.NUMBER, "s",
+        "The clocks of those who show health cards and those who read them may differ by so much.")
     ohif_path: Path = _row(
         _CHECKOUT / "node_modules/@ohif/app/dist", kinds.PATH, "",
         "Folder of the pinned OHIF build that is served at /viewer.",
