@@ -13,22 +13,15 @@ from starlette.routing import BaseRoute, Route
 
 from huitong.access.work import Work
 from huitong.base.errors import NotFound
+from huitong.catalog.health_card import OTHER_STEP, STEPS, WINDOW
 from huitong.people.cards import actions
 from huitong.people.cards.model import Attribute, Card, Reason, Refusal, Shown, State, Terminal
 from huitong.web.headers import PAGE_POLICY
+from huitong.web.i18n import language_of
 from huitong.web.look import masked, page
 from huitong.web.modalities import _
 from huitong.web.place import Place
 
-#: Steps of care (诊疗环节代码) offered where a card is scanned by hand, as systems in several provinces have them.
-STEPS = {
-    "010101": _("Check-in"),
-    "010102": _("Consultation"),
-    "010103": _("Dispensing"),
-    "010104": _("Examination"),
-    "010105": _("Payment"),
-    "000000": _("Another step"),
-}
 REFUSED = {
     Reason.MALFORMED: _("This is no code of a health card. Scan the QR code again, as a whole."),
     Reason.UNKNOWN: _("No health card has this number. Ask for a certificate and look for the person by it."),
@@ -38,8 +31,6 @@ REFUSED = {
     Reason.REPLAYED: _("This code was taken before. Let the holder show a fresh one."),
     Reason.SUSPENDED: _("This card is suspended. Ask for a certificate."),
 }
-#: 终端类型: a staffed window.
-_WINDOW = "01"
 
 
 class CardPages:
@@ -85,16 +76,21 @@ class CardPages:
         if not actions.has_cards(work):
             raise NotFound("this server has no health cards")
         if request.method != "POST":
-            return self._page(request, "card-scan.html", steps=STEPS, step="010101", refused="")
+            return self._scan(request, next(iter(STEPS)))
         form = await request.form(max_files=0, max_fields=4)
         text, step = str(form.get("code", "")), str(form.get("step", ""))
-        step = step if step in STEPS else "000000"
-        found = await to_thread.run_sync(actions.resolve, work, text, Terminal(step, work.host or "local", _WINDOW))
+        step = step if step in STEPS else OTHER_STEP
+        found = await to_thread.run_sync(actions.resolve, work, text, Terminal(step, work.host or "local", WINDOW))
         if isinstance(found, Refusal):
-            response = self._page(request, "card-scan.html", steps=STEPS, step=step, refused=REFUSED[found.reason])
-            response.status_code = 409
-            return response
+            return self._scan(request, step, REFUSED[found.reason], 409)
         return RedirectResponse(f"/health-card/{quote(found.card.holder.exchange_id)}", 303)
+
+    def _scan(self, request: Request, step: str, refused: str = "", status: int = 200) -> Response:
+        chinese = language_of(request).locale == "zh_CN"
+        steps = {code: names[0 if chinese else 1] for code, names in STEPS.items()}
+        response = self._page(request, "card-scan.html", steps=steps, step=step, refused=refused)
+        response.status_code = status
+        return response
 
     def _page(self, request: Request, template: str, **values: object) -> Response:
         html = page(request, template, **values)

@@ -58,15 +58,15 @@ def _issue(work: Work, _path: Mapping[str, str], body: Mapping[str, str]) -> Any
 
 
 def _suspend(work: Work, path: Mapping[str, str], _body: Mapping[str, str]) -> Any:
-    return actions.suspend(work, path["id"])
+    return actions.suspend(work, path["id"].upper())
 
 
 def _resume(work: Work, path: Mapping[str, str], _body: Mapping[str, str]) -> Any:
-    return actions.resume(work, path["id"])
+    return actions.resume(work, path["id"].upper())
 
 
 def _show(work: Work, path: Mapping[str, str], _body: Mapping[str, str]) -> Any:
-    return actions.show_card(work, path["id"])
+    return actions.show_card(work, path["id"].upper())
 
 
 def _figures(work: Work, _path: Mapping[str, str], _body: Mapping[str, str]) -> Any:
