@@ -35,7 +35,7 @@ serve: setup  ## Start an empty archive that knows the two demo institutions
 	@$(BIN)/huitong serve --demo $(ARGS)
 
 .PHONY: test-tools
-test-tools:  ## Install what tests drive beside Python and Node: dcmtk, strace, Chromium, Chinese fonts (apt, root or sudo)
+test-tools:  ## Install what tests drive beside Python and Node: dcmtk, strace, SoftHSM, zbar, Chromium, Chinese fonts (apt, root or sudo)
 	@scripts/test-tools
 
 .PHONY: test

@@ -15,6 +15,7 @@ from huitong.base.errors import ANSWERS, HuitongError
 from huitong.base.settings import PREFIX, ROWS, Settings, load
 from huitong.cli import main as cli
 from huitong.imaging.doors.dicomweb import RESOURCES
+from huitong.people.doors import card
 
 ROOT = Path(__file__).resolve().parents[1]
 MARKDOWN = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -69,7 +70,7 @@ def test_every_error_of_the_base_has_its_answer() -> None:
     assert ours == set(ANSWERS)
 
 
-@pytest.mark.parametrize("name", cli.commands)
+@pytest.mark.parametrize("name", [name for name, _ in MAKE_DOCS["all_commands"](cli)])
 def test_a_command_has_its_paragraph(name: str) -> None:
     assert f"\n## `{name}`\n\n```\nhuitong {name}" in _text("docs/reference/cli.md")
 
@@ -115,6 +116,16 @@ def test_help_has_a_sentence_for_every_recipe() -> None:
 def test_every_dicomweb_resource_has_its_line_with_its_methods() -> None:
     lines = re.findall(r"^\| `([a-z][^`]*)` \| ([A-Z, ]+) \|", _text("docs/reference/http.md"), re.MULTILINE)
     assert dict(lines) == {pattern: ", ".join(handlers) for pattern, handlers in RESOURCES.items()}
+
+
+def test_every_resource_of_the_card_door_has_its_line_and_every_refusal_too() -> None:
+    text = _text("docs/reference/http.md").partition("\n## Health cards\n")[2].partition("\n## ")[0]
+    for path, by_method in card.RESOURCES.items():
+        for method, (fields, _, words) in by_method.items():
+            said = ", ".join(f"`{name}`" for name in fields) or "–"
+            assert f"| `{path}` | {method} | {said} | {words} |" in text
+    for reason, (status, title, hint) in card.REFUSALS.items():
+        assert f"| `{reason}` | {status} | {title} | {hint} |" in text
 
 
 def _anchors(markdown: str) -> set[str]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 from pydicom.data import get_testdata_file
 
@@ -29,9 +31,14 @@ def _run(cwd: Path, *arguments: str, **environ: str) -> subprocess.CompletedProc
     )
 
 
-@pytest.mark.parametrize("name", main.commands)
-def test_every_setting_is_a_flag_of_every_command(name: str) -> None:
-    flags = {option for parameter in main.commands[name].params for option in parameter.opts}
+def leaves(group: click.Group = main) -> Iterator[click.Command]:
+    for command in group.commands.values():
+        yield from leaves(command) if isinstance(command, click.Group) else [command]
+
+
+@pytest.mark.parametrize("command", list(leaves()), ids=lambda command: command.name)
+def test_every_setting_is_a_flag_of_every_command(command: click.Command) -> None:
+    flags = {option for parameter in command.params for option in parameter.opts}
     assert {"--" + each.replace("_", "-") for each in ROWS} | {"--settings"} <= flags
 
 

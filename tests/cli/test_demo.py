@@ -7,6 +7,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
@@ -57,6 +58,10 @@ async def test_both_hospitals_studies_arrive(tmp_path: Path) -> None:
         await asyncio.to_thread(demo.send_all, settings, serving.http_port, serving.dimse_port, 3, ["ecg"])
         counted = await asyncio.to_thread(demo.studies_found, Address("127.0.0.1", serving.http_port))
         rows, found = list_studies(serving.archive.access.local(), Query(Level.STUDY, limit=100))
+        card = await asyncio.to_thread(demo.card_page, Address("127.0.0.1", serving.http_port))
+        shown = await asyncio.to_thread(_read, card)
+    assert "王*东" in shown
+    assert "<svg" in shown
     assert found.total == len(rows)
     sent = {code: [row for row in rows if row.institution == code] for code in ("TAIYUAN", "YUNCHENG")}
     (ct,) = (row for row in sent["TAIYUAN"] if "CT" in row.modalities)
@@ -65,6 +70,16 @@ async def test_both_hospitals_studies_arrive(tmp_path: Path) -> None:
     assert counted == {code: len(rows) for code, rows in sent.items()}
     files = len(list(demo.shipped_files())) + 1
     assert sum(row.instance_count for row in sent["YUNCHENG"]) == files
+
+
+def _read(url: str) -> str:
+    with urlopen(url, timeout=30) as answer:
+        return str(answer.read(), "utf-8")
+
+
+async def test_without_the_patient_there_is_no_card(tmp_path: Path) -> None:
+    async with _server(tmp_path) as (_, serving):
+        assert await asyncio.to_thread(demo.card_page, Address("127.0.0.1", serving.http_port)) == ""
 
 
 async def test_an_unknown_hospital_is_turned_away_by_both_doors(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from huitong.app import fhir, health
 from huitong.base import log as logs
 from huitong.base import metrics
 from huitong.imaging.doors import dicomweb
+from huitong.people.doors import card
 from huitong.people.doors import fhir as people
 from huitong.store.store import Store
 from huitong.web import errors, headers
@@ -37,7 +38,7 @@ def fhir_types(store: Store, access: Access) -> tuple[ResourceType[Work], ...]:
 def application(store: Store, access: Access, associations: Callable[[], int]) -> ASGIApp:
     """Everything that HTTP serves."""
     others = Starlette(
-        routes=[*health.routes(store, associations), *pages.routes(access, store.settings)],
+        routes=[*health.routes(store, associations), *card.routes(access), *pages.routes(access, store.settings)],
         exception_handlers=errors.handlers(),
     )
     resources = fhir.Fhir(access, store.settings, fhir_types(store, access))

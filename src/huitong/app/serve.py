@@ -22,6 +22,7 @@ from huitong.base.settings import Settings
 from huitong.imaging import actions as imaging
 from huitong.imaging.doors.dimse import DimseServer, DimseService
 from huitong.people import actions as people
+from huitong.people.cards.actions import check_keys
 from huitong.people.doors.mllp import MllpServer, MllpService, tls_context
 from huitong.wire.hl7 import Sender
 
@@ -50,6 +51,7 @@ async def serve(settings: Settings, started: Callable[[Serving], None] = lambda 
     _stop_on_signals(stop)
     spare_the_collector()
     _allow_many_files()
+    check_keys(settings)
     archive = open_now(settings)
     settler, matcher = imaging.Settler(archive.store), people.Matcher(archive.access.local)
     dimse = DimseServer(_dimse_service(archive))

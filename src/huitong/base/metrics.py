@@ -38,10 +38,13 @@ STUDY_BLOBS = Histogram(
     ["when"],
     buckets=_SIZES,
 )
+CARD_SCANS = Counter(
+    "huitong_card_scans", "Health cards shown, by institution and outcome.", ["institution", "outcome"]
+)
 
 #: Every metric, in the order of the docs page.
 TABLE = (
     INSTANCES, BYTES, REFUSED, GROUP_SIZE, GROUP_SECONDS, ASSOCIATIONS, ASSOCIATIONS_OPEN,
     MLLP_CONNECTIONS, MLLP_OPEN, HL7_MESSAGES, HL7_SECONDS, REQUESTS, REQUEST_SECONDS,
-    SETTLED, UNSETTLED, FREE_BYTES, S3_REQUESTS, S3_BYTES, S3_FAULTS, STUDY_BLOBS,
+    SETTLED, UNSETTLED, FREE_BYTES, S3_REQUESTS, S3_BYTES, S3_FAULTS, STUDY_BLOBS, CARD_SCANS,
 )  # fmt: skip

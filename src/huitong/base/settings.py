@@ -174,6 +174,29 @@ class Settings:
     stop_grace_s: float = _row(
         20.0, kinds.NUMBER, "s",
         "On stop, associations and requests under way get this long to finish.")
+    card_keys: Path | None = _row(
+        None, kinds.OPTIONAL_PATH, "",
+        "TOML file with the versions of the health card's root and protection keys. Empty: the sample key in demo mode,"
+        " no cards otherwise.")
+    card_hsm: Path | None = _row(
+        None, kinds.OPTIONAL_PATH, "",
+        "PKCS#11 module (a shared library) of the security module whose AES key unwraps what `card_keys` holds. Empty:"
+        " `card_keys` holds the keys themselves.")
+    card_hsm_token: str = _row(
+        "", kinds.TEXT, "",
+        "Label of the security module's token.")
+    card_hsm_key: str = _row(
+        "huitong-card", kinds.TEXT, "",
+        "Label of the AES key in that token.")
+    card_hsm_pin: str = _row(
+        "", kinds.TEXT, "",
+        "PIN of the token's user.", secret=True)
+    card_code_s: float = _row(
+        60.0, kinds.NUMBER, "s",
+        "A dynamic code of a health card is good for so long, and shown anew after.", minimum=10)
+    card_skew_s: float = _row(
+        30.0, kinds.NUMBER, "s",
+        "The clocks of those who show health cards and those who read them may differ by so much.")
     ohif_path: Path = _row(
         _CHECKOUT / "node_modules/@ohif/app/dist", kinds.PATH, "",
         "Folder of the pinned OHIF build that is served at /viewer.",

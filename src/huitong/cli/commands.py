@@ -12,6 +12,7 @@ import huitong
 from huitong.base import log
 from huitong.base.setting_kinds import DATABASE_URL, S3_URL
 from huitong.base.settings import Loaded
+from huitong.cli.card import card
 from huitong.cli.options import ALL_GOOD, INTERRUPTED, SOME_WRONG, Url, console, faults_said, settings_table
 from huitong.cli.options import takes_settings as settings_flags
 
@@ -20,6 +21,9 @@ from huitong.cli.options import takes_settings as settings_flags
 @click.version_option(huitong.__version__, prog_name="huitong")
 def main() -> None:
     """Huitong 汇通: a record made in one institution is found, trusted and used in every other."""
+
+
+main.add_command(card)
 
 
 @main.command()

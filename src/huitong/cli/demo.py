@@ -31,6 +31,7 @@ from huitong.base.settings import PREFIX, Loaded, Settings
 from huitong.cli import servers
 from huitong.cli.dicomdir import is_dicomdir
 from huitong.cli.options import ALL_GOOD, SOME_WRONG, console
+from huitong.cli.phantom import ct
 from huitong.cli.phantom.ct import SLICES
 from huitong.cli.phantom.elsewhere import made_elsewhere
 from huitong.cli.sending import Part10, association, stow
@@ -172,7 +173,21 @@ def _send_and_say(settings: Settings, serving: Serving, out: Console) -> None:
     except Exception as error:  # the server goes on; whoever started the demo has to see why it is empty
         log.logger(__name__).exception("the demo could not send", error=type(error).__name__)
         out.print(f"Sending failed: {error}")
+    if card := card_page(Address(settings.http.host, serving.http_port)):
+        out.print(f"The health card of a patient is at {card}; scan it at {page}health-card", soft_wrap=True)
     out.print(words(page, settings.dimse.host, serving.dimse_port, settings.ae_title), soft_wrap=True)
+
+
+def card_page(http: Address) -> str:
+    """Where the card of the CT's patient is, issued as a terminal of the hospital does; empty without that patient."""
+    body = json.dumps({"patient_number": ct.PATIENT.number})
+    headers = {"Authorization": f"Bearer demo-{HOSPITALS[0]}", "Content-Type": "application/json"}
+    with closing(HTTPConnection(http.host, http.port, timeout=30)) as connection:
+        connection.request("POST", "/card/issue", body, headers)
+        answer = connection.getresponse()
+        issued = json.loads(answer.read())
+    found = answer.status in (HTTPStatus.OK, HTTPStatus.CREATED)
+    return f"http://{http}/health-card/{issued['person']['id']}" if found else ""
 
 
 def words(page: str, dimse_host: str, dimse_port: int, ae_title: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, Table, UniqueConstraint
 
+from huitong.people.cards import tables as cards
 from huitong.people.message_tables import HL7_MESSAGE, VISIT
 from huitong.store.tables import METADATA, Key, Words
 
@@ -115,6 +116,6 @@ Index("question_by_high", QUESTION.c.high_pk)
 Index("question_by_state", QUESTION.c.state, QUESTION.c.pk)
 
 #: In the order in which one refers to another.
-TABLES = (PERSON, PATIENT, PATIENT_IDENTIFIER, PATIENT_KEY, LINK_EVENT, QUESTION, VISIT, HL7_MESSAGE)
+TABLES = (PERSON, PATIENT, PATIENT_IDENTIFIER, PATIENT_KEY, LINK_EVENT, QUESTION, VISIT, HL7_MESSAGE, *cards.TABLES)
 #: Those whose rows are numbered by the database.
-NUMBERED = (PERSON, PATIENT, LINK_EVENT, QUESTION, VISIT)
+NUMBERED = (PERSON, PATIENT, LINK_EVENT, QUESTION, VISIT, *cards.NUMBERED)

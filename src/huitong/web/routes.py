@@ -8,6 +8,7 @@ from starlette.routing import BaseRoute, Route
 
 from huitong.access.actions import Access
 from huitong.base.settings import Settings
+from huitong.web import card
 from huitong.web.files import Files, under
 from huitong.web.pages import Pages
 from huitong.web.place import Place
@@ -24,6 +25,7 @@ def routes(access: Access, settings: Settings) -> list[BaseRoute]:
         Route("/", pages.studies, name="studies"),
         Route("/study/{institution}/{study_uid}", pages.study, name="study"),
         Route("/study/{institution}/{study_uid}/version/{sha256}", pages.version, name="version"),
+        *card.routes(place),
         Route("/about", pages.about, name="about"),
         Route("/language/{tag}", pages.language, name="language"),
         Files(_own_files(place)),

@@ -46,4 +46,22 @@
     if (!list || !window.htmx || document.hidden || list.contains(document.activeElement) || typing(document.activeElement)) return;
     htmx.ajax('GET', location.pathname + location.search, { target: list, swap: 'outerHTML' });
   }, 5000);
+
+  // The code of a health card is good for some seconds. They are counted, and a fresh one is fetched when none is left;
+  // one that has ended is not shown as if it were good. Only differences of the clock are used: it may be wrong.
+  let ends = 0;
+  let counted = null;
+  let asked = 0;
+  const count = () => {
+    const code = document.querySelector('.card-code[data-seconds]');
+    if (!code) return;
+    if (code !== counted) { counted = code; ends = Date.now() + 1000 * code.dataset.seconds; asked = 0; }
+    const left = Math.ceil((ends - Date.now()) / 1000);
+    code.querySelector('[data-left]').textContent = Math.max(0, left);
+    if (left > 0 || document.hidden) return;
+    if (Date.now() - ends > 2000) { code.classList.add('stale'); code.querySelector('.late').hidden = false; }
+    if (window.htmx && Date.now() - asked > 5000) { asked = Date.now(); htmx.trigger(code, 'fresh'); }
+  };
+  setInterval(count, 250);
+  document.addEventListener('visibilitychange', count);
 })();

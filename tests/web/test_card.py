@@ -1,0 +1,104 @@
+"""The card's pages as a browser without JavaScript sees them, and the code as a stranger's decoder reads it."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from tests.archives import TestArchive
+from tests.people.cards.patients import register
+from tests.web.browsing import Browser
+
+from huitong.people.cards import actions, codes
+from huitong.people.cards.model import Issued
+from huitong.web.card import REFUSED, qr
+
+LI = "11010519491231002X"
+
+
+@pytest.fixture
+def person(archive: TestArchive) -> str:
+    found = register(archive, "P1", "张小三", LI)
+    assert isinstance(actions.issue(archive.sender(), "P1"), Issued)
+    return found
+
+
+def test_the_card_shows_a_masked_name_who_issued_it_and_a_code(pages: Browser, person: str) -> None:
+    html = pages.get(f"/health-card/{person}").text
+    assert "张*三" in html
+    assert "张小三" not in html
+    assert LI not in html
+    assert "太原市中心医院" in html
+    assert "电子健康卡" in html
+    assert '<svg viewBox="' in html
+    assert 'data-seconds="60"' in html
+
+
+def test_the_code_of_the_moment_is_another_each_time_and_the_printed_one_is_not(pages: Browser, person: str) -> None:
+    static = [pages.get(f"/health-card/{person}?code=static").text for _ in range(2)]
+    assert "data-seconds" not in static[0]
+    assert static[0] == static[1]
+    part = pages.get(f"/health-card/{person}/code").text
+    assert part.startswith('<div id="code"')
+    assert pages.get(f"/health-card/{person}/code").headers["cache-control"] == "no-store"
+
+
+def test_a_suspended_card_shows_no_code(archive: TestArchive, pages: Browser, person: str) -> None:
+    [card] = actions.cards_of(archive.reader, person)
+    actions.suspend(archive.sender(), card.card_id)
+    html = pages.get(f"/health-card/{person}").text
+    assert "<svg" not in html
+    assert "已停用" in html
+
+
+def test_in_english_too(pages: Browser, person: str) -> None:
+    pages.get("/language/en-US")
+    assert "Electronic health card" in pages.get(f"/health-card/{person}").text
+
+
+def test_a_person_without_card_and_an_unknown_one_are_not_found(archive: TestArchive, pages: Browser) -> None:
+    assert pages.get(f"/health-card/{register(archive, 'P2', '李梅')}").status_code == 404
+    assert pages.get("/health-card/HT404").status_code == 404
+
+
+def test_what_a_scanner_types_opens_the_person_and_records_the_use(
+    archive: TestArchive, pages: Browser, person: str
+) -> None:
+    assert "autofocus" in pages.get("/health-card").text
+    [card] = actions.cards_of(archive.reader, person)
+    typed = {"code": actions.dynamic_code(archive.reader, card).text, "step": "010104"}
+    opened = pages.ask("POST", "/health-card", data=typed)
+    assert str(opened.url).endswith(person)
+    assert opened.status_code == 200
+    again = pages.ask("POST", "/health-card", data=typed)
+    assert again.status_code == 409
+    assert "这个码已经用过" in again.text
+    assert '<option value="010104" selected>' in again.text
+    assert actions.figures(archive.reader).uses_by_step == {"010104": 1}
+
+
+def test_every_reason_for_which_a_scan_is_refused_has_its_words() -> None:
+    assert set(REFUSED) == set(actions.Reason) - {actions.Reason.TAKEN}
+
+
+@pytest.mark.peer
+def test_a_decoder_of_others_reads_the_code_that_the_page_shows(
+    archive: TestArchive, pages: Browser, person: str, tmp_path: Path
+) -> None:
+    if shutil.which("zbarimg") is None:
+        pytest.skip("zbar-tools is not installed")
+    [card] = actions.cards_of(archive.reader, person)
+    svg = re.search(r"<svg.*?</svg>", pages.get(f"/health-card/{person}?code=static").text, re.DOTALL)
+    assert svg is not None
+    assert svg[0] == str(qr(actions.static_code(card).text))
+    import segno
+
+    # The same symbol as pixels: SVG needs a browser, which tests/browser has.
+    segno.make(actions.static_code(card).text, error="m", micro=False, boost_error=False).save(
+        str(tmp_path / "code.png"), scale=4, border=4
+    )
+    read = subprocess.run(["zbarimg", "-q", "--raw", tmp_path / "code.png"], capture_output=True, text=True, check=True)
+    assert codes.read(read.stdout) == codes.Code(card.card_id)
