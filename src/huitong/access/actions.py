@@ -5,11 +5,14 @@ Until sign-in exists, institutions are the only ones known by name, and reading 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
 from ipaddress import ip_address
 
 from huitong.access.work import Work
 from huitong.base.clock import Clock, now
 from huitong.base.errors import NotAllowed, NotSignedIn
+from huitong.base.setting_kinds import Network
 from huitong.directory.actions import Directory
 from huitong.directory.model import Institution
 from huitong.store.store import Store
@@ -46,13 +49,18 @@ class Access:
         """May search and view: an institution with its token, or any caller from an address in `readers`."""
         if authorization:
             return self.by_token(authorization, host)
-        try:
-            address = ip_address(host)
-        except ValueError as e:
-            raise NotAllowed(f"no address: {host!r}") from e
-        if not any(address in network for network in self._store.settings.readers):
+        if not _is_within(host, self._store.settings.readers):
             raise NotSignedIn(f"{host} may not read without a token")
         return self._work(None, "http", host, may_send=False)
+
+    def registrar(self, host: str) -> Work:
+        """May read and say which records are one person: any caller from an address in `registrars`.
+
+        Raises NotAllowed: a token does not help, as an institution may not decide for others.
+        """
+        if not _is_within(host, self._store.settings.registrars):
+            raise NotAllowed(f"{host} is no registrar's address")
+        return replace(self._work(None, "http", host, may_send=False), may_decide=True)
 
     def local(self, institution: str | None = None) -> Work:
         """Work of the operator on this machine, on behalf of an institution when one is named.
@@ -61,10 +69,19 @@ class Access:
         """
         if institution is not None and self.directory.get(institution) is None:
             raise NotAllowed(f"institution {institution!r} is not in the directory")
-        return self._work(institution, "local", "", may_send=institution is not None)
+        return replace(self._work(institution, "local", "", may_send=institution is not None), may_decide=True)
 
     def _sending(self, institution: Institution, door: str, host: str) -> Work:
         return self._work(institution.code, door, host, may_send=True)
 
     def _work(self, institution: str | None, door: str, host: str, *, may_send: bool) -> Work:
         return Work(self._store, institution, door, host, self._clock(), may_send, self._clock)
+
+
+def _is_within(host: str, networks: Iterable[Network]) -> bool:
+    """Raises NotAllowed for what is no address."""
+    try:
+        address = ip_address(host)
+    except ValueError as e:
+        raise NotAllowed(f"no address: {host!r}") from e
+    return any(address in network for network in networks)

@@ -26,6 +26,8 @@ class Work:
     at: datetime
     may_send: bool
     clock: Clock
+    #: May say which records are one person.
+    may_decide: bool = False
 
     def now(self) -> datetime:
         """The time of this moment; `at` is when the work began, which for an association may be hours ago."""

@@ -96,6 +96,9 @@ class Settings:
     readers: tuple[Network, ...] = _row(
         (ip_network("127.0.0.0/8"), ip_network("::1/128")), kinds.NETWORKS, "",
         "Addresses that may search and view without a token, until sign-in exists.")
+    registrars: tuple[Network, ...] = _row(
+        (ip_network("127.0.0.0/8"), ip_network("::1/128")), kinds.NETWORKS, "",
+        "Addresses from which it may be said which patient numbers are one person, until sign-in exists.")
     settle_s: float = _row(
         60.0, kinds.NUMBER, "s",
         "A study settles, with its manifest in the ledger, this long after its last instance.")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from huitong.base.errors import MissingIdentity
+from huitong.people.model import CERTIFICATE_TYPES
 from huitong.wire.dicom.scan import person_name, text
 from huitong.wire.names import name_forms
 
@@ -139,6 +140,39 @@ def forms(header: Header, tag: str) -> str:
     name = person_name(header, tag)
     groups = (name.get("Alphabetic", ""), name.get("Ideographic", ""), name.get("Phonetic", ""))
     return "\n".join(name_forms(*groups)) if any(groups) else ""
+
+
+def patient_of(header: Header) -> tuple[dict[str, str], tuple[tuple[str, str], ...]]:
+    """What the object says of its patient, as people's records have it: columns, and certificates (kind, number).
+
+    A certificate is an item of Other Patient IDs Sequence whose Identifier Type Code is one of HL7 table 0203, or whose
+    Issuer of Patient ID names the kind (PS3.3 C.7.1.1, table 10-18).
+    """
+    name = person_name(header, "00100010")
+    groups = (_line(name.get(group, "")) for group in ("Ideographic", "Alphabetic", "Phonetic"))
+    said = {
+        "names": "\n".join(dict.fromkeys(group for group in groups if group.strip("^ "))),
+        "sex": sex if (sex := text(header, "00100040")) in ("M", "F", "O") else "",
+        "birth_date": date(text(header, "00100030")),
+        "phones": _line(text(header, "00102154")),
+        "address": _line(text(header, "00101040")),
+        "mother_name": _line(person_name(header, "00101060").get("Alphabetic", "")),
+    }
+    items = header.get("00101002", {}).get("Value", ())
+    certificates = (_certificate(item) for item in items if isinstance(item, dict))
+    return said, tuple(each for each in certificates if each is not None)
+
+
+def _certificate(item: Header) -> tuple[str, str] | None:
+    qualifiers = item.get("00100024", {}).get("Value") or [{}]
+    codes = (text(qualifiers[0], "00400035"), text(item, "00100021"))
+    kind = next((kind for code in codes if (kind := CERTIFICATE_TYPES.get(code.strip().upper()))), None)
+    number = _line(text(item, "00100020"))
+    return (kind, number) if kind and number else None
+
+
+def _line(value: str) -> str:
+    return " ".join(value.replace("\0", "").split())[:_MAX_SHORT]
 
 
 def study_level(header: Header) -> Header:

@@ -23,6 +23,7 @@ from huitong.base.settings import Settings
 from huitong.imaging import records
 from huitong.imaging.faults import record_fault
 from huitong.imaging.tables import INSTANCE, PACK, READY, SERIES, STUDY
+from huitong.people import actions as people
 from huitong.store import carrying, holding, ledger, marks, record
 from huitong.store.database import Database, Session
 from huitong.store.objects import Objects
@@ -33,9 +34,9 @@ from huitong.store.tables import LEDGER, MARK
 #: Told (bytes done, bytes in all).
 Progress = Callable[[int, int], None]
 #: In the order in which one refers to another.
-_TABLES = (PACK, STUDY, SERIES, INSTANCE, LEDGER, READY)
+_TABLES = (PACK, *people.TABLES, STUDY, SERIES, INSTANCE, LEDGER, READY)
 #: Whose rows are added behind those that are there, and numbered by the database.
-_NUMBERED = (PACK, STUDY, SERIES, INSTANCE, LEDGER)
+_NUMBERED = (PACK, *people.NUMBERED, STUDY, SERIES, INSTANCE, LEDGER)
 #: A round that copied less was about the last.
 _LITTLE_ROWS, _LITTLE_BYTES = 5000, 64 << 20
 #: What a row counts for in the progress, beside bytes of packs.

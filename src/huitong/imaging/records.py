@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 from huitong.imaging import attributes as at
 from huitong.imaging.preparing import Prepared
 from huitong.imaging.tables import FLAGS
+from huitong.people import actions as people
 from huitong.store.blobs import Placed
 from huitong.store.database import Session
 from huitong.wire.dicom import scan
@@ -242,6 +243,8 @@ def _add_study(session: Session, key: tuple[str, str], p: Prepared) -> StudyKnow
     if elsewhere:
         session.run("UPDATE study SET flags = flags | :mark WHERE study_uid = :uid", {"mark": mark, "uid": key[1]})
     row = {**_study_row(p), "institution": key[0], "study_uid": key[1], "shown": int(not elsewhere), "flags": mark}
+    number = row["patient_id"]
+    row["patient_pk"] = people.register_arrival(session, key[0], number, *at.patient_of(p.header)) if number else None
     pk = session.insert(_insert("study", row, "RETURNING pk"), row)
     add_grams(session, pk, row)
     return StudyKnown(pk, row["patient_id"], frozenset())

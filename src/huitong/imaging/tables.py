@@ -18,6 +18,8 @@ STUDY = Table(
     #: 1 for the first institution that sent this UID: the one shown where no institution is named.
     Column("shown", Integer, nullable=False),
     Column("patient_id", Words, nullable=False),
+    #: The record of people's `patient` of this number; NULL without a number.
+    Column("patient_pk", Key),
     Column("patient_name", Words, nullable=False),
     #: Every searchable form of the name, one a line (`wire.names.name_forms`).
     Column("name_forms", Words, nullable=False),
@@ -53,6 +55,7 @@ Index("study_by_date", *_LISTED, STUDY.c.shown, STUDY.c.modalities)
 Index("study_by_institution", STUDY.c.institution, *_LISTED, STUDY.c.modalities)
 Index("study_by_modalities", STUDY.c.modalities, *_LISTED, STUDY.c.shown, STUDY.c.institution)
 Index("study_by_patient", STUDY.c.patient_id, *_LISTED, STUDY.c.shown)
+Index("study_by_record", STUDY.c.patient_pk, *_LISTED, STUDY.c.shown)
 Index("study_by_accession", STUDY.c.accession_number, *_LISTED, STUDY.c.shown)
 Index("study_by_study_id", STUDY.c.study_id, *_LISTED, STUDY.c.shown)
 Index("study_by_birth_date", STUDY.c.patient_birth_date, *_LISTED, STUDY.c.shown)

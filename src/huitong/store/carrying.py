@@ -114,9 +114,10 @@ def _plain(value: Any) -> Any:
 def _put(table: Table) -> str:
     names, keys = [column.name for column in table.columns], table.primary_key.columns.keys()
     values, rest = ", ".join(f":{name}" for name in names), [name for name in names if name not in keys]
+    change = f"UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in rest)}" if rest else "NOTHING"
     return (
         f"INSERT INTO {table.name}({', '.join(names)}) VALUES ({values}) ON CONFLICT ({', '.join(keys)})"  # noqa: S608 - names are ours
-        f" DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in rest)}"
+        f" DO {change}"
     )
 
 

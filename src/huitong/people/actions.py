@@ -1,0 +1,244 @@
+"""What the people room does for whoever holds a `Work`: register, find, match, ask, join and split.
+
+Whoever needs more in one transaction (a message that also opens a visit) uses `registering` within the room.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from sqlalchemy import Connection
+
+from huitong.access.work import Work
+from huitong.base.errors import BadRequest, NotAllowed, NotFound
+from huitong.people import linking, links, matching, records, registering
+from huitong.people.arriving import register_arrival
+from huitong.people.following import Matcher
+from huitong.people.identifiers import read_exchange_id
+from huitong.people.model import (
+    Candidate,
+    Demographics,
+    Evidence,
+    LinkEvent,
+    Person,
+    PersonPage,
+    Question,
+    Record,
+    RecordKey,
+    Registered,
+    Registration,
+)
+from huitong.people.tables import NUMBERED, TABLES
+from huitong.wire.text import fold
+
+__all__ = [
+    "NUMBERED",
+    "TABLES",
+    "Matcher",
+    "answer",
+    "deactivate",
+    "find_people",
+    "history",
+    "join",
+    "match",
+    "merge_numbers",
+    "open_questions",
+    "person_by_exchange_id",
+    "person_of",
+    "person_page",
+    "persons_of",
+    "question",
+    "questions",
+    "records_of",
+    "register",
+    "register_arrival",
+    "split",
+]
+
+_MOST_FOUND = 200
+_ANSWERS = ("joined", "apart")
+
+
+# --- registering ---
+
+
+def register(work: Work, registration: Registration) -> Registered:
+    """The record says this, durably, and is matched with all others when this returns.
+
+    Raises NotAllowed for another institution's number, BadRequest, StoreFull, StoreUnavailable.
+    """
+    with work.store.database.write() as tx:
+        return registering.register(tx, work, registration)
+
+
+def merge_numbers(work: Work, issuer: str, goes: str, stays: str) -> None:
+    """The institution uses the number `stays` instead of `goes`. Raises NotAllowed, BadRequest."""
+    with work.store.database.write() as tx:
+        registering.merge_numbers(tx, work, issuer, goes, stays)
+
+
+def deactivate(work: Work, issuer: str, number: str) -> None:
+    """The institution does not use the number any more. Raises NotAllowed, NotFound."""
+    with work.store.database.write() as tx:
+        registering.deactivate(tx, work, issuer, number)
+
+
+# --- persons ---
+
+
+def person_by_exchange_id(work: Work, exchange_id: str) -> Person:
+    """Who this id leads to, through all joins. Raises NotFound."""
+    with work.store.database.read() as tx:
+        found = records.person_by_id(tx, read_exchange_id(exchange_id))
+    if found is None:
+        raise NotFound("person")
+    return found
+
+
+def person_of(work: Work, issuer: str, number: str) -> Person | None:
+    """Whose number this is."""
+    return persons_of(work, [(issuer, number)]).get((issuer, number))
+
+
+def persons_of(work: Work, keys: Iterable[RecordKey]) -> dict[RecordKey, Person]:
+    """The same for many; unknown numbers are left out."""
+    with work.store.database.read() as tx:
+        return records.persons_of(tx, keys)
+
+
+def records_of(work: Work, person: Person) -> list[Record]:
+    """All records of the person, in the order in which they came."""
+    with work.store.database.read() as tx:
+        return records.of_persons(tx, [person.pk])
+
+
+def find_people(work: Work, text: str, *, birth_date: str = "", limit: int = 50) -> list[tuple[Person, list[Record]]]:
+    """Persons by exchange id, patient number, certificate, or the beginning of a name: hanzi, pinyin, initials.
+
+    `birth_date` (YYYYMMDD) narrows. Without a text nobody is found.
+    """
+    form = fold(text).replace(" ", "")
+    if not form:
+        return []
+    with work.store.database.read() as tx:
+        by_id = records.person_by_id(tx, read_exchange_id(text))
+        pks = [*records.with_number(tx, text.strip(), _MOST_FOUND), *records.with_form(tx, form, _MOST_FOUND)]
+        found = [r for r in records.by_pk(tx, pks).values() if not birth_date or r.known.birth_date == birth_date]
+        persons = dict.fromkeys([*([by_id.pk] if by_id else []), *(record.person_pk for record in found)])
+        wanted = list(persons)[:limit]
+        ids = records.exchange_ids(tx, wanted)
+        every = records.of_persons(tx, wanted)
+    return [(Person(pk, ids[pk]), [record for record in every if record.person_pk == pk]) for pk in wanted]
+
+
+def match(work: Work, known: Demographics, *, limit: int = 10) -> list[Candidate]:
+    """Records that may be of somebody of whom this is known, likeliest first; nothing is written."""
+    with work.store.database.read() as tx:
+        found = matching.compared(tx, known)[:limit]
+        ids = records.exchange_ids(tx, [each.record.person_pk for each in found])
+    return [Candidate(e.record, ids[e.record.person_pk], e.verdict.decision.value, e.verdict.evidence) for e in found]
+
+
+def person_page(work: Work, exchange_id: str) -> PersonPage:
+    """All that is known of a person. Raises NotFound."""
+    person = person_by_exchange_id(work, exchange_id)
+    with work.store.database.read() as tx:
+        found = records.of_persons(tx, [person.pk])
+        pks = linking.pks_of(found)
+        asked = links.shown(tx, links.touching(tx, pks, "open"))
+        return PersonPage(person, found, links.events_of(tx, pks), asked)
+
+
+def history(work: Work, person: Person) -> list[LinkEvent]:
+    """Joins and splits of the person's records, oldest first."""
+    with work.store.database.read() as tx:
+        return links.events_of(tx, linking.pks_of(records.of_persons(tx, [person.pk])))
+
+
+# --- what humans decide ---
+
+
+def questions(work: Work, state: str = "open", *, after: int = 0, limit: int = 50) -> list[Question]:
+    """In the order in which they were asked, behind the key `after`."""
+    with work.store.database.read() as tx:
+        return links.page(tx, state, after, limit)
+
+
+def open_questions(work: Work) -> int:
+    with work.store.database.read() as tx:
+        return links.count(tx, "open")
+
+
+def question(work: Work, pk: int) -> Question:
+    """Raises NotFound."""
+    with work.store.database.read() as tx:
+        row = links.question_by_pk(tx, pk)
+        if row is None:
+            raise NotFound("question")
+        return links.shown(tx, [row])[0]
+
+
+def answer(work: Work, pk: int, said: str, note: str = "") -> Question:
+    """A human says "joined" or "apart" of an open question; what waited for it is decided in the same transaction.
+
+    "joined" waits where another question about one of them is open still. Raises NotAllowed, NotFound, BadRequest.
+    """
+    _check_may_decide(work)
+    if said not in _ANSWERS:
+        raise BadRequest(f"the answer is one of {', '.join(_ANSWERS)}")
+    with work.store.database.write() as tx:
+        work.store.database.lock(tx, registering.LOCK)
+        row = links.question_by_pk(tx, pk)
+        if row is None:
+            raise NotFound("question")
+        if row.state != "open":
+            raise BadRequest("the question has been answered")
+        links.settle(tx, pk, said, linking.who_of(work), linking.now_ms(work), note[:1000])
+        linking.tell(tx, work, "answered", str(pk), {"answer": said})
+        if said == "joined":
+            evidence = replace(Evidence.of(links.evidence_of(row)), rule="human")
+            matching.try_to_join(tx, work, row.low_pk, row.high_pk, evidence, linking.who_of(work))
+        _decide_again(tx, work, [row.low_pk, row.high_pk])
+    return question(work, pk)
+
+
+def join(work: Work, one: RecordKey, other: RecordKey, note: str = "") -> None:
+    """A human says that two records are one person, asked or not.
+
+    Raises NotAllowed, NotFound, BadRequest while a question about one of them is open.
+    """
+    _check_may_decide(work)
+    with work.store.database.write() as tx:
+        work.store.database.lock(tx, registering.LOCK)
+        a, b = records.by_number(tx, *one), records.by_number(tx, *other)
+        if a is None or b is None:
+            raise NotFound("patient number")
+        row, evidence = links.question_row(tx, a.pk, b.pk), Evidence("human")
+        pk = row.pk if row is not None else links.ask(tx, a.pk, b.pk, evidence, linking.now_ms(work))
+        links.settle(tx, pk, "joined", linking.who_of(work), linking.now_ms(work), note[:1000])
+        if not matching.try_to_join(tx, work, a.pk, b.pk, evidence, linking.who_of(work)):
+            raise BadRequest("a question about one of them is open: answer it first")
+
+
+def split(work: Work, event: int, note: str = "") -> None:
+    """A human undoes a join: everything is as before it, studies included, and the machine does not join them again.
+
+    Raises NotAllowed, NotFound, BadRequest for a join that was undone before.
+    """
+    _check_may_decide(work)
+    with work.store.database.write() as tx:
+        work.store.database.lock(tx, registering.LOCK)
+        linking.split(tx, work, event, linking.who_of(work), note[:1000])
+
+
+def _decide_again(tx: Connection, work: Work, pks: Iterable[int]) -> None:
+    """All records of the persons of these, now that a question less is open."""
+    persons = {record.person_pk for record in records.by_pk(tx, pks).values()}
+    for record in records.of_persons(tx, persons):
+        matching.match(tx, work, record.pk)
+
+
+def _check_may_decide(work: Work) -> None:
+    if not work.may_decide:
+        raise NotAllowed("who is one person is for registrars to say (setting `registrars`)")

@@ -1,0 +1,79 @@
+"""Whether two registered names can be one name: hanzi, pinyin, either order, garbled on the way. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from enum import IntEnum
+from functools import lru_cache
+
+from huitong.wire.names import name_forms_of
+from huitong.wire.text import fold
+
+_HANZI = re.compile("[\u3007\u3400-\u9fff\ue000-\uf8ff\uf900-\ufaff\U00020000-\U0003ffff]")
+#: What is left where a decoder met bytes that it could not read.
+_LOST = re.compile("[\ufffd?？]|锟斤拷|烫烫|屯屯")
+#: (wrong, right): octets of the right encoding that some system has read as the wrong one.
+_MISTAKEN = (("latin-1", "gb18030"), ("cp1252", "gb18030"), ("latin-1", "utf-8"), ("gb18030", "utf-8"))
+#: How a child without a name is registered: 王芳之子, 王芳之大女, 王芳之婴2, 王芳婴儿, Baby of.
+_CHILD_OF = re.compile(
+    r".{2,4}?(?:[之的][大小长次双一二三1-3]?(?:[子女儿婴]|儿子|女儿|婴儿)|婴儿?)[一二三甲乙A-Ca-c1-3]?"
+    r"|baby .*|.* baby",
+    re.IGNORECASE,
+)
+
+
+class Likeness(IntEnum):
+    """Of two names, from none to all."""
+
+    #: Both can be read, and they are two names.
+    OTHER = 0
+    #: One is missing, has lost characters, or is that of a newborn (王芳之子).
+    UNKNOWN = 1
+    #: Sounds the same: one came in Latin letters, or another character of the same sound was typed.
+    SOUND = 2
+    #: The same characters, in either order.
+    SAME = 3
+
+
+def likeness(some: Iterable[str], others: Iterable[str]) -> Likeness:
+    """The best of all pairs of the forms in which both names came."""
+    pairs = [(_read(mended(one)), _read(mended(other))) for one in some for other in others]
+    return max((_of(*pair) for pair in pairs), default=Likeness.UNKNOWN)
+
+
+def _of(one: tuple[str, frozenset[str]], other: tuple[str, frozenset[str]]) -> Likeness:
+    if not one[1] or not other[1]:
+        return Likeness.UNKNOWN
+    if (one[0] or other[0]) and set(one[0]) == set(other[0]) and len(one[0]) == len(other[0]):
+        return Likeness.SAME if one[1] & other[1] else Likeness.SOUND
+    return Likeness.SOUND if one[1] & other[1] else Likeness.OTHER
+
+
+@lru_cache(maxsize=4096)
+def _read(name: str) -> tuple[str, frozenset[str]]:
+    """The hanzi, and every form of two characters or more that stands for the whole name, initials left out."""
+    plain = fold(name)
+    if _LOST.search(name) or not plain or _CHILD_OF.fullmatch(plain.replace(" ", "")) or _CHILD_OF.fullmatch(plain):
+        return "", frozenset()
+    hanzi = "".join(_HANZI.findall(plain))
+    whole = {form.replace(" ", "") for form in name_forms_of(name)}
+    return hanzi, frozenset(form for form in whole if len(form) > 3 or _HANZI.search(form))
+
+
+@lru_cache(maxsize=4096)
+def mended(name: str) -> str:
+    """The name as it was written, where octets of GB 18030 or UTF-8 were taken for something else; else as it came.
+
+    >>> mended("ÍõÐ¡Ã÷")
+    '王小明'
+    """
+    for wrong, right in _MISTAKEN:
+        try:
+            text = name.encode(wrong).decode(right)
+        except UnicodeError:
+            continue
+        bare = re.sub(r"[\^\s=]", "", text)
+        if text != name and bare and all(map(_HANZI.match, bare)) and (right == "utf-8" or not _HANZI.search(name)):
+            return text
+    return name

@@ -1,0 +1,260 @@
+"""The SQL of records: who has which number, what is known of them, by what they are found."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, Select, delete, func, insert, select, tuple_, update
+
+from huitong.people.identifiers import exchange_id, normal
+from huitong.people.model import Demographics, Person, Record, RecordKey
+from huitong.people.tables import PATIENT, PATIENT_IDENTIFIER, PATIENT_KEY, PERSON
+
+_INTO = PATIENT.alias("into")
+_RECORDS = select(PATIENT, _INTO.c.number.label("into_number")).outerjoin(_INTO, _INTO.c.pk == PATIENT.c.merged_into_pk)
+#: Names of one statement's lists.
+_AT_ONCE = 500
+
+
+# --- reading ---
+
+
+def read(tx: Connection, query: Select[Any]) -> list[Record]:
+    """The records of a query over `_RECORDS`."""
+    rows = tx.execute(query).all()
+    certificates = _certificates(tx, [row.pk for row in rows])
+    return [_record(row, certificates.get(row.pk, {})) for row in rows]
+
+
+def by_pk(tx: Connection, pks: Iterable[int]) -> dict[int, Record]:
+    wanted, found = sorted(set(pks)), dict[int, Record]()
+    for at in range(0, len(wanted), _AT_ONCE):
+        some = _RECORDS.where(PATIENT.c.pk.in_(wanted[at : at + _AT_ONCE]))
+        found |= {record.pk: record for record in read(tx, some)}
+    return found
+
+
+def by_number(tx: Connection, issuer: str, number: str) -> Record | None:
+    found = read(tx, _RECORDS.where(PATIENT.c.issuer == issuer, PATIENT.c.number == number))
+    return found[0] if found else None
+
+
+def of_persons(tx: Connection, person_pks: Iterable[int]) -> list[Record]:
+    return read(tx, _RECORDS.where(PATIENT.c.person_pk.in_(list(person_pks))).order_by(PATIENT.c.pk))
+
+
+def _certificates(tx: Connection, pks: Sequence[int]) -> dict[int, dict[str, list[tuple[str, str]]]]:
+    found: dict[int, dict[str, list[tuple[str, str]]]] = {}
+    table = PATIENT_IDENTIFIER
+    for at in range(0, len(pks), _AT_ONCE):
+        some = select(table).where(table.c.patient_pk.in_(pks[at : at + _AT_ONCE]))
+        for row in tx.execute(some.order_by(table.c.kind, table.c.value)):
+            found.setdefault(row.patient_pk, {}).setdefault(row.whose, []).append((row.kind, row.value))
+    return found
+
+
+def _record(row: Any, certificates: Mapping[str, Sequence[tuple[str, str]]]) -> Record:
+    newest = max(orjson.loads(row.said).values(), default=0)
+    known = Demographics(
+        names=tuple(row.names.splitlines()),
+        sex=row.sex,
+        birth_date=row.birth_date,
+        phones=tuple(row.phones.splitlines()),
+        address=row.address,
+        mother_name=row.mother_name,
+        mother_certificates=tuple(certificates.get("mother", ())),
+        birth_order=row.birth_order,
+        certificates=tuple(certificates.get("own", ())),
+    )
+    return Record(
+        pk=row.pk,
+        issuer=row.issuer,
+        number=row.number,
+        known=known,
+        effective_at=datetime.fromtimestamp(newest / 1000, UTC),
+        revision=row.revision,
+        merged_into=row.into_number or "",
+        active=bool(row.active),
+        person_pk=row.person_pk,
+    )
+
+
+def said_at(tx: Connection, pk: int) -> dict[str, int]:
+    """When each field was said last, in milliseconds."""
+    text = tx.execute(select(PATIENT.c.said).where(PATIENT.c.pk == pk)).scalar_one()
+    said: dict[str, int] = orjson.loads(text)
+    return said
+
+
+def unmatched(tx: Connection, limit: int) -> list[int]:
+    wanted = select(PATIENT.c.pk).where(PATIENT.c.matched_revision < PATIENT.c.revision)
+    return list(tx.execute(wanted.order_by(PATIENT.c.pk).limit(limit)).scalars())
+
+
+# --- persons ---
+
+
+def person(tx: Connection, pk: int) -> Person:
+    """The person that this one is now: itself, or who it was joined into."""
+    while True:
+        row = tx.execute(select(PERSON).where(PERSON.c.pk == pk)).one()
+        if row.joined_into_pk is None:
+            return Person(row.pk, row.exchange_id)
+        pk = row.joined_into_pk
+
+
+def person_by_id(tx: Connection, text: str) -> Person | None:
+    pk = tx.execute(select(PERSON.c.pk).where(PERSON.c.exchange_id == text)).scalar()
+    return person(tx, pk) if pk is not None else None
+
+
+def exchange_ids(tx: Connection, pks: Iterable[int]) -> dict[int, str]:
+    """Of each person its own, whether it was joined or not."""
+    wanted = select(PERSON.c.pk, PERSON.c.exchange_id).where(PERSON.c.pk.in_(sorted(set(pks))))
+    return {row.pk: row.exchange_id for row in tx.execute(wanted)}
+
+
+def persons_of(tx: Connection, keys: Iterable[RecordKey]) -> dict[RecordKey, Person]:
+    found, wanted = dict[RecordKey, Person](), sorted(set(keys))
+    for at in range(0, len(wanted), _AT_ONCE):
+        query = select(PATIENT.c.issuer, PATIENT.c.number, PERSON.c.pk, PERSON.c.exchange_id).join(
+            PERSON, PERSON.c.pk == PATIENT.c.person_pk
+        )
+        some = query.where(tuple_(PATIENT.c.issuer, PATIENT.c.number).in_(wanted[at : at + _AT_ONCE]))
+        found |= {(r.issuer, r.number): Person(r.pk, r.exchange_id) for r in tx.execute(some)}
+    return found
+
+
+def new_person(tx: Connection) -> int:
+    row = {"exchange_id": exchange_id(secrets.randbits(80))}
+    return int(tx.execute(insert(PERSON).values(row).returning(PERSON.c.pk)).scalar_one())
+
+
+# --- writing ---
+
+
+def add(tx: Connection, issuer: str, number: str) -> int:
+    """A record of which nothing is known, with a person of its own."""
+    row = {"issuer": issuer, "number": number, "person_pk": new_person(tx), "said": "{}", "revision": 0}
+    empty = dict.fromkeys(("names", "sex", "birth_date", "phones", "address", "mother_name"), "")
+    return int(tx.execute(insert(PATIENT).values(row | empty).returning(PATIENT.c.pk)).scalar_one())
+
+
+def change(tx: Connection, pk: int, known: Demographics, said: Mapping[str, int]) -> None:
+    """The record says this from now on; it is to be compared again."""
+    columns = {
+        "names": "\n".join(known.names),
+        "sex": known.sex,
+        "birth_date": known.birth_date,
+        "phones": "\n".join(known.phones),
+        "address": known.address,
+        "mother_name": known.mother_name,
+        "birth_order": known.birth_order,
+    }
+    tx.execute(
+        update(PATIENT)
+        .where(PATIENT.c.pk == pk)
+        .values(**columns, said=_json(said), revision=PATIENT.c.revision + 1, active=1)
+    )
+    tx.execute(delete(PATIENT_IDENTIFIER).where(PATIENT_IDENTIFIER.c.patient_pk == pk))
+    rows = [
+        {"patient_pk": pk, "whose": whose, "kind": kind, "value": normal(kind, value) or value}
+        | {"sound": int(bool(normal(kind, value)))}
+        for whose, certificates in (("own", known.certificates), ("mother", known.mother_certificates))
+        for kind, value in certificates
+    ]
+    each = {(row["whose"], row["kind"], row["value"]): row for row in rows}
+    if each:
+        tx.execute(insert(PATIENT_IDENTIFIER), list(each.values()))
+
+
+def note_said(tx: Connection, pk: int, said: Mapping[str, int]) -> None:
+    """The same was said again, later."""
+    tx.execute(update(PATIENT).where(PATIENT.c.pk == pk).values(said=_json(said)))
+
+
+def _json(said: Mapping[str, int]) -> str:
+    return orjson.dumps(dict(said), option=orjson.OPT_SORT_KEYS).decode()
+
+
+def put_keys(tx: Connection, pk: int, keys: Iterable[str]) -> None:
+    """What the record is looked up by from now on."""
+    tx.execute(delete(PATIENT_KEY).where(PATIENT_KEY.c.patient_pk == pk))
+    if rows := [{"key": key, "patient_pk": pk} for key in sorted(set(keys))]:
+        tx.execute(insert(PATIENT_KEY), rows)
+
+
+def note_matched(tx: Connection, pk: int, revision: int) -> None:
+    """It has been compared with others as of this revision."""
+    tx.execute(update(PATIENT).where(PATIENT.c.pk == pk).values(matched_revision=revision))
+
+
+def match_again(tx: Connection, person_pks: Iterable[int]) -> None:
+    """What stood in the way of joining these may be gone."""
+    tx.execute(update(PATIENT).where(PATIENT.c.person_pk.in_(list(person_pks))).values(revision=PATIENT.c.revision + 1))
+
+
+def merge(tx: Connection, goes: int, stays: int) -> None:
+    tx.execute(
+        update(PATIENT).where(PATIENT.c.pk == goes).values(merged_into_pk=stays, revision=PATIENT.c.revision + 1)
+    )
+
+
+def set_active(tx: Connection, pk: int, active: bool) -> None:
+    tx.execute(update(PATIENT).where(PATIENT.c.pk == pk).values(active=int(active)))
+
+
+# --- looking up ---
+
+
+def sharing_certificates(tx: Connection, pk: int, certificates: Iterable[tuple[str, str]], limit: int) -> list[int]:
+    """Other records with one of these, their own or as that of the mother (for whom these are the mother's)."""
+    table, wanted = PATIENT_IDENTIFIER, list(certificates)
+    if not wanted:
+        return []
+    query = select(table.c.patient_pk).where(
+        tuple_(table.c.value, table.c.kind).in_([(value, kind) for kind, value in wanted]), table.c.sound == 1
+    )
+    return list(tx.execute(query.where(table.c.patient_pk != pk).distinct().limit(limit)).scalars())
+
+
+def sharing_keys(tx: Connection, pk: int, keys: Iterable[str], most_of_one: int) -> list[int]:
+    """Other records with one of these keys. A key that too many have tells nobody apart and is passed over."""
+    found: dict[int, None] = {}
+    for key in sorted(set(keys)):
+        some = select(PATIENT_KEY.c.patient_pk).where(PATIENT_KEY.c.key == key, PATIENT_KEY.c.patient_pk != pk)
+        rows = tx.execute(some.limit(most_of_one + 1)).scalars().all()
+        if len(rows) <= most_of_one:
+            found |= dict.fromkeys(rows)
+    return list(found)
+
+
+def with_form(tx: Connection, form: str, limit: int) -> list[int]:
+    """Records of which a name begins like this."""
+    low = f"n:{form}"
+    wanted = select(PATIENT_KEY.c.patient_pk).where(PATIENT_KEY.c.key >= low, PATIENT_KEY.c.key < low + "\U0010ffff")
+    return list(tx.execute(wanted.distinct().limit(limit)).scalars())
+
+
+def with_number(tx: Connection, number: str, limit: int) -> list[int]:
+    """Records with this patient number, of whatever institution, or with a certificate of this number."""
+    own = select(PATIENT.c.pk).where(PATIENT.c.number == number)
+    wanted = sorted({number} | {value for kind in ("GB11643", "HMT", "TWT") if (value := normal(kind, number))})
+    shown = select(PATIENT_IDENTIFIER.c.patient_pk).where(
+        PATIENT_IDENTIFIER.c.value.in_([*wanted, number.upper()]), PATIENT_IDENTIFIER.c.whose == "own"
+    )
+    return list(tx.execute(own.union(shown).limit(limit)).scalars())
+
+
+def counts(tx: Connection) -> dict[str, int]:
+    """How many records and persons there are."""
+    return {
+        "records": tx.execute(select(func.count()).select_from(PATIENT)).scalar_one(),
+        "persons": tx.execute(
+            select(func.count()).select_from(PERSON).where(PERSON.c.joined_into_pk.is_(None))
+        ).scalar_one(),
+    }
