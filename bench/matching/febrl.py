@@ -149,7 +149,7 @@ def ours(rows: pd.DataFrame, link: bool) -> Pairs:
     columns = ["unique_id", "given_name", "surname", *dict.fromkeys(one.column for one in COMPARED)]
     blocks = [f"l.{one} = r.{one} and l.{one} <> ''" for one in ("soc_sec_id", "date_of_birth")]
     blocks.append("l.suburb = r.suburb and l.surname = r.surname and l.surname <> ''")
-    model = read_model(train(rows[columns], COMPARED, READ, blocks, prior=prior(rows, link), pairs=1_000_000))
+    model = read_model(train(rows[columns], COMPARED, READ, blocks, prior=prior(rows, link), pairs=200_000))
     values = {one.column: [READ[one.column](text) for text in rows[one.column]] for one in COMPARED}
     odds = log2(model.prior / (1 - model.prior))
     found: Pairs = set()

@@ -21,6 +21,7 @@ from huitong.people.comparing import Features, Score, keys_of, score
 
 #: A key of more records is passed over, as the look-up passes over it.
 MOST_OF_A_KEY = 50
+SEED = 7
 #: False joins that are told one by one.
 _LISTED = 200
 _TOLD_EVERY = 200_000

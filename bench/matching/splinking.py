@@ -21,7 +21,7 @@ from huitong.people import levels as our
 #: Of a level that no sampled pair of strangers reached: so many pairs of all.
 UNSEEN_PAIRS = 0.5
 _SEED = 1
-#: Of a level that training says nothing of, or less.
+#: Of a level that training says nothing of, or less; and what is left of 1 where it leaves nothing.
 _LEAST_M = 5e-4
 
 
@@ -127,7 +127,7 @@ def _floored(written: Mapping[str, Any], least: float) -> dict[str, dict[str, fl
 def _tidied(comparison: dict[str, Any], u: Mapping[str, float]) -> None:
     levels = [one for one in comparison["comparison_levels"] if not one.get("is_null_level")]
     for one in levels:
-        one["m_probability"] = max(_rounded(one.get("m_probability") or 0.0), _LEAST_M)
+        one["m_probability"] = min(max(_rounded(one.get("m_probability") or 0.0), _LEAST_M), 1 - _LEAST_M)
         one["u_probability"] = u[one["label_for_charts"]]
         for name in ("fix_m_probability", "fix_u_probability"):
             one.pop(name, None)
