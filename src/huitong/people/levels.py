@@ -23,6 +23,12 @@ PHONES = ("same", "one digit", "different")
 ADDRESSES = ("same", "same numbers", "similar", "different")
 MOTHERS = ("same", "same sound", "different")
 CERTIFICATES = ("same", "one digit", "different")
+#: Of a given name and a family name that may have changed places.
+NAME_PAIRS = (
+    "same", "changed places", "one same, other similar", "both similar", "one same, other missing", "one same",
+    "one similar", "different",
+)  # fmt: skip
+NUMBERS = ("same", "one digit", "different")
 TEXTS = ("same", "very similar", "similar", "different")
 #: Shares of equal pairs of characters (Dice), and Jaro-Winkler, from which texts are called so.
 _SAME_NUMBERS_DICE, _SIMILAR_DICE = 0.5, 0.6
@@ -167,6 +173,34 @@ def alike(a: str, b: str) -> str:
     return TEXTS[1] if similarity >= _VERY_SIMILAR_JW else TEXTS[2] if similarity >= _SIMILAR_JW else TEXTS[3]
 
 
+def name_pair(a: tuple[str, str], b: tuple[str, str]) -> str:
+    """Of (given name, family name) in one script, as countries with one script register them."""
+    if not any(a) or not any(b):
+        return MISSING
+    if a == b:
+        return "same"
+    if all(a) and a == (b[1], b[0]):
+        return "changed places"
+    found = {_name_pair(a, b), _name_pair(a, (b[1], b[0]))}
+    return next(level for level in NAME_PAIRS if level in found)
+
+
+def _name_pair(a: tuple[str, str], b: tuple[str, str]) -> str:
+    parts = [alike(one, other) for one, other in zip(a, b, strict=True)]
+    same, missing = parts.count("same"), parts.count(MISSING)
+    near = sum(part in TEXTS[1:3] for part in parts)
+    if same:
+        return "one same, other similar" if near else "one same, other missing" if missing else "one same"
+    return "both similar" if near == 2 else "one similar" if near else "different"
+
+
+def number(a: str, b: str) -> str:
+    """Of numbers of one kind, as digits."""
+    if not a or not b:
+        return MISSING
+    return "same" if a == b else "one digit" if within_one(a, b) else "different"
+
+
 def within_one(a: str, b: str) -> bool:
     """Whether one character put in, left out, exchanged or changed places with its neighbour makes `a` of `b`."""
     if abs(len(a) - len(b)) > 1:
@@ -186,7 +220,7 @@ def jaro_winkler(a: str, b: str) -> float:
     """From 0 to 1 (W. E. Winkler, 1990), prefix weight 0.1 for at most four characters."""
     if a == b:
         return 1.0
-    if len(a) > len(b):
+    if (len(a), a) > (len(b), b):
         a, b = b, a
     jaro = _jaro(a, b)
     prefix = next((at for at in range(min(4, len(a))) if a[at] != b[at]), min(4, len(a)))
@@ -212,6 +246,7 @@ def _jaro(a: str, b: str) -> float:
 
 
 #: The kinds of comparison that a model may name.
-KINDS: dict[str, Callable[..., str]] = {
-    one.__name__: one for one in (names, sex, birth_date, phones, address, mother, birth_order, certificates, alike)
-}
+_KINDS: tuple[Callable[..., str], ...] = (
+    names, sex, birth_date, phones, address, mother, birth_order, certificates, alike, name_pair, number,
+)  # fmt: skip
+KINDS: dict[str, Callable[..., str]] = {one.__name__: one for one in _KINDS}
