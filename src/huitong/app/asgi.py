@@ -15,6 +15,7 @@ from huitong.access.work import Work
 from huitong.app import fhir, health
 from huitong.base import log as logs
 from huitong.base import metrics
+from huitong.directory.doors import fhir as directory_fhir
 from huitong.imaging.doors import dicomweb
 from huitong.store.store import Store
 from huitong.web import errors, headers
@@ -24,7 +25,7 @@ from huitong.wire.fhir.interactions import ResourceType
 log = logs.logger(__name__)
 
 #: What is served over FHIR: the tables of the rooms' doors.
-FHIR_TYPES: tuple[ResourceType[Work], ...] = ()
+FHIR_TYPES: tuple[ResourceType[Work], ...] = (*directory_fhir.RESOURCES,)
 
 
 def application(store: Store, access: Access, associations: Callable[[], int]) -> ASGIApp:
