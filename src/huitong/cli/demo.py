@@ -29,6 +29,7 @@ from huitong.base.errors import SettingsError
 from huitong.base.setting_kinds import Address
 from huitong.base.settings import PREFIX, Loaded, Settings
 from huitong.cli import servers
+from huitong.cli.demo_directory import load_demo_directory
 from huitong.cli.dicomdir import is_dicomdir
 from huitong.cli.options import ALL_GOOD, SOME_WRONG, console
 from huitong.cli.phantom import ct
@@ -166,6 +167,7 @@ def _send_and_say(settings: Settings, serving: Serving, out: Console) -> None:
     out.print(f"Huitong is at {page}")
     mark = settings.data / MARK
     try:
+        load_demo_directory(settings)
         if mark.exists():
             out.print("The studies of an earlier run are there.")
         else:
@@ -197,7 +199,8 @@ def words(page: str, dimse_host: str, dimse_port: int, ae_title: str) -> str:
     return (
         f"\nOpen   {page}\n\n"
         f"王晓东 has images at two hospitals under two numbers, joined by his citizen number: {page}people?q=王晓东\n"
-        f"Whether 王小东 is he is for a human to say: {page}questions\n\nSend an image of your own from another terminal:\n\n"
+        f"Whether 王小东 is he is for a human to say: {page}questions\n\n"
+        "Send an image of your own from another terminal:\n\n"
         f"  sudo apt-get install dcmtk\n  echoscu {peer}\n  storescu {peer} image.dcm\n\nCtrl-C stops the server.\n"
     )
 
