@@ -134,6 +134,8 @@ def test_who_is_not_there_is_not_found(fhir: Fhir) -> None:
         ({"identifier": "P2"}, {"P2"}),
         ({"identifier": f"{YUNCHENG}|P2"}, set()),
         ({"identifier": f"urn:other|{ID}"}, set()),
+        ({"identifier": f"{TAIYUAN}|P1\0"}, set()),
+        ({"family": "\0"}, set()),
         ({"identifier": f"{TAIYUAN}|P2,{YUNCHENG}|P3"}, {"P2", "P3"}),
         ({"family": "王"}, {"P1", "Q1", "P2"}),
         ({"family": "wang", "gender": "female"}, {"P2"}),
