@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from huitong.base.errors import ANSWERS, Answer, CallerFault, HuitongError, OurF
 from huitong.base.settings import DEFAULTS, ROWS
 from huitong.cli import main as cli
 from huitong.cli.options import default_text
+from huitong.people.rules import RULES
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTE = "<!-- Made by `make docs` from {source}; edit that instead. -->\n\n"
@@ -27,6 +29,15 @@ what `--settings` or `HUITONG_SETTINGS` names, else `huitong.toml` in the curren
 that are near. `huitong settings` shows what is in force and where each value comes from; secrets are shown as stars.
 
 Sizes are written as a number of bytes or with a binary unit (`8 MiB`), networks as a list separated by commas."""
+CASES_INTRODUCTION = """
+Two registrations are held against the rules in this order, and the first that holds decides. **Joined** (是同一人): the
+records are one person's from then on. **Asked** (待人工核对): a human says in the work list, and while a question about
+one of them is open neither is joined with anybody. **Apart** (不是同一人): nothing happens. Beside the pair itself the
+persons count: what a human has kept apart the machine never joins, nor two persons of whom any records prove that they
+are two. Certificates are compared as written by [their kind](../../src/huitong/people/identifiers.py): a wrong check
+digit proves nothing. `likely` and `possible` go by the score, whose thresholds stand in
+`src/huitong/catalog/matching.toml`. The tests run every case below, both ways round."""
+DECISIONS = {"join": "joined", "ask": "asked", "apart": "apart"}
 UNITS = {"s": "seconds", "ms": "milliseconds"}
 
 
@@ -37,6 +48,7 @@ def documents() -> dict[str, str]:
         "docs/reference/errors.md": "\n".join(_errors()) + "\n",
         "docs/reference/cli.md": "\n".join(_commands()) + "\n",
         "docs/reference/metrics.md": "\n".join(_metrics()) + "\n",
+        "docs/reference/matching-cases.md": "\n".join(_cases()) + "\n",
         "huitong.sample.toml": "\n".join(_sample()) + "\n",
     }
 
@@ -118,6 +130,28 @@ def _metrics() -> Iterator[str]:
             labels = ", ".join(f"`{name}`" for name in metric._labelnames)
             yield f"\n## `{described.name}{suffix}`\n\n{described.documentation}\n"
             yield f"{described.type.capitalize()}" + (f", by {labels}." if labels else ".")
+
+
+def _cases() -> Iterator[str]:
+    yield "# Who is one person: the rules and their cases"
+    yield "\n" + NOTE.format(source="src/huitong/people/cases.toml").strip()
+    yield CASES_INTRODUCTION
+    cases = tomllib.loads((ROOT / "src/huitong/people/cases.toml").read_text("utf-8"))["case"]
+    for number, rule in enumerate(RULES, 1):
+        yield f"\n## {number}. `{rule.name}`: {DECISIONS[rule.decision.value]}"
+        for case in (each for each in cases if each["rule"] == rule.name):
+            yield f"\n{case['title']}\n"
+            yield "| | one | other |\n| --- | --- | --- |"
+            for field in dict.fromkeys([*case["a"], *case["b"]]):
+                one, other = (_cell(case[side].get(field, "")) for side in "ab")
+                mark = "" if one == other else " ≠"
+                yield f"| {field.replace('_', ' ')}{mark} | {one} | {other} |"
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, list):
+        return "; ".join(" ".join(each) if isinstance(each, list) else str(each) for each in value)
+    return str(value)
 
 
 def _commands() -> Iterator[str]:

@@ -17,6 +17,7 @@ from huitong.base.settings import Settings
 from huitong.directory.actions import read_directory
 from huitong.imaging import actions
 from huitong.imaging.model import Expected, Kept, StudyRow
+from huitong.people import actions as people
 from huitong.store.store import Store
 from huitong.wire.query import Condition, Found, Level, Match, Query
 
@@ -58,6 +59,11 @@ class TestArchive:
 
     def rows(self, *conditions: Condition, **more: Any) -> list[StudyRow]:
         return actions.list_studies(self.reader, Query(Level.STUDY, conditions, **more))[0]
+
+    def match(self) -> None:
+        """As the server does by itself, soon after images of new patients came."""
+        while people.Matcher(self.access.local).match_due():
+            pass
 
     def settle(self) -> None:
         settler = actions.Settler(self.store)

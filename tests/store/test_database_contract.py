@@ -21,6 +21,7 @@ from tests.store.conftest import POSTGRESQL, SQLITE, Databases
 
 from huitong.base.errors import StoreUnavailable
 from huitong.imaging import tables
+from huitong.people.tables import TABLES as PEOPLE
 from huitong.store import marks, postgres
 from huitong.store.database import Database, Session
 from huitong.store.tables import MARK, PACK
@@ -340,6 +341,7 @@ def differences(database: Database) -> list[Any]:
 
 def test_a_migrated_database_has_the_tables_columns_and_indices_that_are_described(database: Database) -> None:
     assert differences(database) == []
+    assert {table.metadata for table in PEOPLE} == {tables.STUDY.metadata}
     listed = {SQLITE: "SELECT name FROM sqlite_master", POSTGRESQL: "SELECT relname AS name FROM pg_class"}
     with closing(database.session()) as session:
         assert {row["name"] for row in session.rows(listed[session.kind], {})} >= {

@@ -54,7 +54,7 @@ def test_the_list_shows_what_a_doctor_looks_for(archive: TestArchive, pages: Bro
     assert re.search(
         r'src="/dicom-web/at/TAIYUAN/studies/[\d.]+/series/[\d.]+/instances/[\d.]+/thumbnail" alt=""', html
     )
-    assert re.search(r'href="/viewer\?StudyInstanceUIDs=[\d.]+&amp;institution=TAIYUAN"', html)
+    assert re.search(r'href="/viewer\?StudyInstanceUIDs=[\d.]+"', html)
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_a_study_page_shows_its_series(archive: TestArchive, pages: Browser) -> 
     html = pages.get("/study/TAIYUAN/1.2.3").text
     assert html.index("Scout") < html.index("Lung")
     assert "2 个序列, 2 幅" in html
-    assert "/viewer?StudyInstanceUIDs=1.2.3&amp;institution=TAIYUAN" in html
+    assert '"/viewer?StudyInstanceUIDs=1.2.3"' in html
 
 
 def test_both_versions_of_an_image_can_be_downloaded_as_they_came(archive: TestArchive, pages: Browser) -> None:

@@ -51,14 +51,16 @@ async def serve(settings: Settings, started: Callable[[Serving], None] = lambda 
     spare_the_collector()
     _allow_many_files()
     archive = open_now(settings)
-    settler = imaging.Settler(archive.store)
+    settler, matcher = imaging.Settler(archive.store), people.Matcher(archive.access.local)
     dimse = DimseServer(_dimse_service(archive))
     mllp = MllpServer(_mllp_service(archive))
-    others = asyncio.create_task(_stop_with_http(stop, dimse, mllp, settler, settings.stop_grace_s), name="stop")
+    stopping = _stop_with_http(stop, dimse, mllp, settler, matcher, settings.stop_grace_s)
+    others = asyncio.create_task(stopping, name="stop")
     try:
         dimse_port = await _listen(dimse, settings.dimse, "DIMSE")
         mllp_port = await _listen(mllp, settings.mllp, "MLLP") if settings.mllp else None
         settler.start()
+        matcher.start()
 
         def accepting(http_port: int) -> None:
             log.info(
@@ -86,12 +88,18 @@ async def _stop_with_http(
     dimse: DimseServer,  # type: ignore[type-arg]
     mllp: MllpServer[Work],
     settler: imaging.Settler,
+    matcher: people.Matcher,
     grace_s: float,
 ) -> None:
     """All doors close at one moment and have one deadline: a sender must not find one still open behind another."""
     await stop.wait()
     log.info("stopping")
-    await asyncio.gather(dimse.stop(grace_s), mllp.stop(grace_s), asyncio.to_thread(_stop_settler, settler))
+    await asyncio.gather(
+        dimse.stop(grace_s),
+        mllp.stop(grace_s),
+        asyncio.to_thread(_stop_settler, settler),
+        asyncio.to_thread(matcher.stop),
+    )
 
 
 def _stop_settler(settler: imaging.Settler) -> None:

@@ -115,6 +115,9 @@ class Settings:
     identifier_base: str = _row(
         "urn:huitong", kinds.URI, "",
         "What the systems of identifiers begin with in FHIR: https:// and a name of yours, or urn:. The same for ever.")
+    exchange_issuer: str = _row(
+        "HUITONG", kinds.TEXT, "",
+        "Issuer of Patient ID of the exchange's own numbers, by which studies of all institutions are found.")
     settle_s: float = _row(
         60.0, kinds.NUMBER, "s",
         "A study settles, with its manifest in the ledger, this long after its last instance.")

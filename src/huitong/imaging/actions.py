@@ -6,6 +6,7 @@ operator.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -14,18 +15,20 @@ from sqlalchemy import Connection, Row
 
 from huitong.access.work import Work
 from huitong.base.errors import NotAllowed, NotFound
-from huitong.imaging import bulk, finding, lookups, places, search
+from huitong.imaging import bulk, finding, lookups, persons, places, search
 from huitong.imaging.bulk import Bulk
 from huitong.imaging.keeping import keeper_of
 from huitong.imaging.model import Expected, Kept, Link, Metadata, SeriesRow, StoredInstance, StudyRow
 from huitong.imaging.moving import Moved, admit, begin_here, move
 from huitong.imaging.moving import cancel as cancel_move
+from huitong.imaging.persons import Persons
 from huitong.imaging.places import PackSlice
 from huitong.imaging.plan import study_plan
 from huitong.imaging.ready import frame_bytes, header_text, ready_of
 from huitong.imaging.recovering import Recovered, recover, reindex
 from huitong.imaging.settling import Settler, count_unsettled
 from huitong.imaging.verifying import VerifyReport, verify
+from huitong.people import actions as people
 from huitong.store.intake import Intake
 from huitong.store.store import Store
 from huitong.wire.query import Found, Level, Query
@@ -102,15 +105,19 @@ def find(work: Work, query: Query) -> Found:
     """A page of answers in DICOM JSON, newest studies first. Raises BadRequest for keys that cannot be matched."""
     settings = work.store.settings
     limit = min(query.limit or settings.page_rows, settings.page_rows_limit)
+    bounds = {"limit": limit, "count_limit": settings.count_limit}
     with work.store.database.reading() as session:
+        if query.institution is None:
+            query = persons.by_person(session, query, settings.exchange_issuer)
         if query.level is Level.SERIES:
-            return finding.find_series(session, query, limit=limit, count_limit=settings.count_limit)
+            return finding.find_series(session, query, settings.exchange_issuer, **bounds)
         if query.level is Level.INSTANCE:
             read = _header_reader(work)
-            return finding.find_instances(session, query, read, limit=limit, count_limit=settings.count_limit)
+            return finding.find_instances(session, query, read, settings.exchange_issuer, **bounds)
         plan, columns = study_plan(session.kind, query), finding.STUDY_ANSWERED
-        hits = search.find_studies(session, plan, query, limit=limit, count_limit=settings.count_limit, columns=columns)
-    rows = [finding.study_json(r, query) for r in hits.rows]
+        hits = search.find_studies(session, plan, query, columns=columns, **bounds)
+        said = Persons(session, hits.rows, settings.exchange_issuer) if query.institution is None else None
+    rows = [finding.study_json(r, query, said) for r in hits.rows]
     return Found(rows, hits.total, hits.at_least, hits.next)
 
 
@@ -119,9 +126,12 @@ def list_studies(work: Work, query: Query) -> tuple[list[StudyRow], Found]:
     settings = work.store.settings
     limit = min(query.limit or settings.page_rows, settings.page_rows_limit)
     with work.store.database.reading() as session:
+        query = persons.by_person(session, query, settings.exchange_issuer)
         plan = study_plan(session.kind, query, every_sender=True)
         hits = search.find_studies(session, plan, query, limit=limit, count_limit=settings.count_limit)
-    return [lookups.study_row_of(r) for r in hits.rows], Found([], hits.total, hits.at_least, hits.next)
+        known = people.exchange_ids(session, (r["patient_pk"] for r in hits.rows if r["patient_pk"] is not None))
+    rows = [lookups.study_row_of(r, known.get(r["patient_pk"], "")) for r in hits.rows]
+    return rows, Found([], hits.total, hits.at_least, hits.next)
 
 
 def show_study(work: Work, study_uid: str, institution: str | None = None) -> tuple[StudyRow, list[SeriesRow]]:
@@ -135,6 +145,8 @@ def show_study(work: Work, study_uid: str, institution: str | None = None) -> tu
             raise NotFound("study")
         series = lookups.series_of(tx, study_uid, None, institution, _SHOWN_SERIES)
         middle = lookups.middle_uids(tx, [s.pk for s in series])
+        person = people.person_of(work, row.institution, row.patient_id) if row.patient_id else None
+        row = replace(row, exchange_id=person.exchange_id if person is not None else "")
         return row, [lookups.series_row(s, middle.get(s.pk, "")) for s in series]
 
 

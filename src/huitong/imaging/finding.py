@@ -20,6 +20,7 @@ from huitong.base.errors import OurFault
 from huitong.imaging import attributes as at
 from huitong.imaging import lookups, plan, search
 from huitong.imaging.model import StoredInstance
+from huitong.imaging.persons import RETURNED, Persons
 from huitong.imaging.tables import INSTANCE, SERIES
 from huitong.store.database import Session
 from huitong.wire.query import Condition, Found, Match, Query
@@ -30,12 +31,22 @@ _NO_LIMIT = 2**62
 
 
 #: What `study_json` reads.
-STUDY_ANSWERED = ("study_uid", "modalities", "series_count", "instance_count", "attributes")
+STUDY_ANSWERED = (
+    "study_uid",
+    "institution",
+    "patient_pk",
+    "modalities",
+    "series_count",
+    "instance_count",
+    "attributes",
+)
 
 
-def study_json(r: Any, query: Query) -> dict[str, Any]:
-    """A row of the study table as an answer."""
+def study_json(r: Any, query: Query, persons: Persons | None) -> dict[str, Any]:
+    """A row of the study table as an answer; by person, where `persons` are known."""
     known = orjson.loads(r["attributes"])
+    if persons is not None:
+        persons.say(known, r)
     known["00080056"] = _ONLINE
     known["00080061"] = {"vr": "CS", "Value": r["modalities"].split()} if r["modalities"] else {"vr": "CS"}
     known["0020000D"] = {"vr": "UI", "Value": [r["study_uid"]]}
@@ -43,9 +54,11 @@ def study_json(r: Any, query: Query) -> dict[str, Any]:
     known["00201208"] = {"vr": "IS", "Value": [r["instance_count"]]}
     if not query.include_all:
         known["00080060"] = known["00080061"]  # OHIF and others ask for it at study level; it is the same list
-    return pick(known, at.STUDY_RETURNED, query)
+    return pick(known, at.STUDY_RETURNED if persons is None else _BY_PERSON, query)
 
 
+#: Returned of studies whether asked for or not, where they are found by person.
+_BY_PERSON = (*at.STUDY_RETURNED, *RETURNED)
 _ONLINE = {"vr": "CS", "Value": ["ONLINE"]}
 _CHARACTERS = {"vr": "CS", "Value": ["ISO_IR 192"]}
 
@@ -79,12 +92,12 @@ _SERIES_COLUMNS = {
 }
 _SERIES = f"""
     SELECT {", ".join(f"series.{column.name}" for column in SERIES.columns)},
-    study.study_uid, study.attributes AS study_attributes
+    study.study_uid, study.institution, study.patient_pk, study.attributes AS study_attributes
     FROM series JOIN study ON study.pk = series.study_pk
 """
 
 
-def find_series(session: Session, query: Query, *, limit: int, count_limit: int) -> Found:
+def find_series(session: Session, query: Query, issuer: str, *, limit: int, count_limit: int) -> Found:
     """A page of series: of one study, or of all studies that match."""
     up, own = list[Condition](), list[Condition]()
     for condition in map(plan.bounded, query.conditions):
@@ -101,7 +114,8 @@ def find_series(session: Session, query: Query, *, limit: int, count_limit: int)
         [plan.json_check(condition) for condition in deep],
     )
     page = _page(session, below, query, limit, count_limit)
-    return Found([_series_json(r, query) for r in page.rows], page.total, page.at_least, page.next)
+    persons = Persons(session, page.rows, issuer) if query.institution is None else None
+    return Found([_series_json(r, query, persons) for r in page.rows], page.total, page.at_least, page.next)
 
 
 def _compared(
@@ -153,10 +167,13 @@ _WHOSE = {
 }
 
 
-def _series_json(r: Any, query: Query) -> dict[str, Any]:
+def _series_json(r: Any, query: Query, persons: Persons | None) -> dict[str, Any]:
     known = orjson.loads(r["attributes"])
     if query.study_uid is None or query.include_all:
-        known = orjson.loads(r["study_attributes"]) | known
+        of_study = orjson.loads(r["study_attributes"])
+        if persons is not None:
+            persons.say(of_study, r)
+        known = of_study | known
     known["0020000D"] = {"vr": "UI", "Value": [r["study_uid"]]}
     known["0020000E"] = {"vr": "UI", "Value": [r["series_uid"]]}
     known["00201209"] = {"vr": "IS", "Value": [r["instance_count"]]}
@@ -174,7 +191,7 @@ _INSTANCE_COLUMNS = {
 }
 _INSTANCES = f"""
     SELECT {", ".join(f"instance.{column.name}" for column in INSTANCE.columns)},
-    study.study_uid, study.institution, series.series_uid, pack.name AS pack
+    study.study_uid, study.institution, study.patient_pk, series.series_uid, pack.name AS pack
     FROM series JOIN study ON study.pk = series.study_pk JOIN instance ON instance.series_pk = series.pk
     JOIN pack ON pack.pk = instance.pack_pk
 """
@@ -184,7 +201,9 @@ _INSTANCES = f"""
 HeaderReader = Callable[[StoredInstance], dict[str, Any]]
 
 
-def find_instances(session: Session, query: Query, read_header: HeaderReader, *, limit: int, count_limit: int) -> Found:
+def find_instances(
+    session: Session, query: Query, read_header: HeaderReader, issuer: str, *, limit: int, count_limit: int
+) -> Found:
     """A page of instances, each answered from its own header. `read_header(stored)` gives it."""
     up, own = list[Condition](), list[Condition]()
     for condition in map(plan.bounded, query.conditions):
@@ -203,8 +222,8 @@ def find_instances(session: Session, query: Query, read_header: HeaderReader, *,
         [_header_check(condition, read_header) for condition in deep],
     )
     page = _page(session, below, query, limit, count_limit)
-    stored = [lookups.stored_of(r) for r in page.rows]
-    answers = [_instance_json(each, _header(each, read_header), query) for each in stored]
+    persons = Persons(session, page.rows, issuer) if query.institution is None else None
+    answers = [_instance_json(r, _header(lookups.stored_of(r), read_header), query, persons) for r in page.rows]
     return Found(answers, page.total, page.at_least, page.next)
 
 
@@ -229,8 +248,11 @@ def _header(stored: StoredInstance, read_header: HeaderReader) -> dict[str, Any]
         return known
 
 
-def _instance_json(stored: StoredInstance, header: dict[str, Any], query: Query) -> dict[str, Any]:
+def _instance_json(r: Any, header: dict[str, Any], query: Query, persons: Persons | None) -> dict[str, Any]:
+    stored = lookups.stored_of(r)
     known = {tag: element for tag, element in header.items() if "BulkDataURI" not in element}
+    if persons is not None:
+        persons.say(known, r)
     known["00080056"] = _ONLINE
     if stored.frames is not None and "00280008" not in known and stored.frames.count > 1:
         known["00280008"] = {"vr": "IS", "Value": [stored.frames.count]}

@@ -118,8 +118,8 @@ def study_row(tx: Connection, study_uid: str, institution: str | None) -> StudyR
     return study_row_of(r) if r else None
 
 
-def study_row_of(r: Any) -> StudyRow:
-    """Of a row with values by name."""
+def study_row_of(r: Any, exchange_id: str = "") -> StudyRow:
+    """Of a row with values by name, and the exchange id of its person."""
     return StudyRow(
         study_uid=r["study_uid"],
         institution=r["institution"],
@@ -138,6 +138,8 @@ def study_row_of(r: Any) -> StudyRow:
         received_at=datetime.fromtimestamp(r["first_at_ms"] / 1000, UTC),
         settled=r["settled_revision"] == r["revision"],
         flags=tuple(name for name, bit in FLAGS.items() if r["flags"] & bit),
+        shown=bool(r["shown"]),
+        exchange_id=exchange_id,
     )
 
 

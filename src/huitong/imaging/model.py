@@ -156,3 +156,7 @@ class StudyRow:
     settled: bool
     #: Reasons to look twice: "variant", "other-patient", "uid-elsewhere".
     flags: tuple[str, ...]
+    #: The one of the studies of this UID that is meant where no institution is named.
+    shown: bool = True
+    #: Of the person; empty for a study without a patient number.
+    exchange_id: str = ""

@@ -64,7 +64,7 @@ class Plan:
     #: Conditions that hold for nearly every row of an index, or are a range of its order.
     where: list[str] = field(default_factory=list)
     #: Equality on columns of `RANKED`: column -> values.
-    keys: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    keys: dict[str, tuple[Any, ...]] = field(default_factory=dict)
     #: Conditions that no index helps with; and whether one of them needs more of a row than indices have.
     filters: list[str] = field(default_factory=list)
     reads_rows: bool = False
@@ -88,9 +88,14 @@ _COLUMNS = {
     "00200010": "study_id",
     "00081030": "description",
 }
+#: Records of people, by key: what a search by person asks for.
+RECORD = "00100020.record"
+#: That the number was issued by this institution.
+_ISSUED_BY = "00100021.institution"
 #: Columns with an index of their own, the most selective first: it leads, the others are looked at.
 RANKED = (
-    "study_uid", "accession_number", "patient_id", "patient_birth_date", "study_id", "institution", "patient_sex",
+    "study_uid", "patient_pk", "accession_number", "patient_id", "patient_birth_date", "study_id", "institution",
+    "patient_sex",
 )  # fmt: skip
 #: Attributes searched by text: gram field and the column of their forms.
 _NAMES = {"00100010": ("n", "name_forms"), "00080090": ("r", "referring_forms")}
@@ -132,7 +137,11 @@ def bounded(condition: Condition) -> Condition:
 
 def add_study_condition(plan: Plan, condition: Condition) -> None:
     tag = bounded(condition).tag
-    if tag in MODALITIES:
+    if tag == RECORD:
+        _key(plan, "patient_pk", map(int, condition.values))
+    elif tag == _ISSUED_BY:
+        _key(plan, "institution", condition.values)
+    elif tag in MODALITIES:
         plan.modalities.append(condition)
     elif tag in _NAMES:
         _name(plan, condition)
@@ -151,17 +160,26 @@ def add_study_condition(plan: Plan, condition: Condition) -> None:
         raise BadRequest(f"{tag} cannot be matched at this level")
 
 
-def _key(plan: Plan, column: str, values: Iterable[str]) -> None:
+def _key(plan: Plan, column: str, values: Iterable[str] | Iterable[int]) -> None:
     """Equality on an indexed column; the second for the same column is only looked at."""
     if column in RANKED and column not in plan.keys:
         plan.keys[column] = tuple(values)
     else:
-        plan.filters.append(plan.values.among(looked_at(column), tuple(values)))
+        plan.filters.append(has_one(plan.values, column, looked_at(column), tuple(values)))
 
 
 def looked_at(column: str) -> str:
     """The column's value, so written that no index on it is chosen."""
-    return f"coalesce({column}, '')"
+    return f"coalesce({column}, {0 if column in _NUMBERS_OF else repr('')})"
+
+
+#: Columns that hold numbers.
+_NUMBERS_OF = frozenset({"patient_pk"})
+
+
+def has_one(values: Values, column: str, written: str, wanted: Sequence[Any]) -> str:
+    """The condition that the column, written like this, has one of the values."""
+    return values.among(written, wanted, "bigint" if column in _NUMBERS_OF else "text")
 
 
 def _study_date(plan: Plan, condition: Condition) -> None:

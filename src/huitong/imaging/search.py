@@ -23,7 +23,7 @@ from typing import Any
 import orjson
 
 from huitong.base.errors import BadRequest
-from huitong.imaging.plan import RANKED, Plan, Values, looked_at
+from huitong.imaging.plan import RANKED, Plan, Values, has_one, looked_at
 from huitong.imaging.tables import STUDY
 from huitong.store.database import Session
 from huitong.wire.query import Match, Query
@@ -105,7 +105,7 @@ def way_to(session: Session, plan: Plan, *, count_limit: int | None) -> Way:
 
 def _is(plan: Plan, name: str, column: str) -> str:
     """That the key of this name has one of its values, in the words of an index or of a filter."""
-    return plan.values.among(column, plan.keys[name])
+    return has_one(plan.values, name, column, plan.keys[name])
 
 
 def _modality_filter(session: Session, plan: Plan) -> tuple[str, list[str] | None] | None:

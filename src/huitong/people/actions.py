@@ -16,6 +16,7 @@ from huitong.people import linking, links, matching, records, registering
 from huitong.people.arriving import register_arrival
 from huitong.people.following import Matcher
 from huitong.people.identifiers import read_exchange_id
+from huitong.people.identities import exchange_ids, records_of_number
 from huitong.people.model import (
     Candidate,
     Demographics,
@@ -42,6 +43,7 @@ __all__ = [
     "Matcher",
     "answer",
     "deactivate",
+    "exchange_ids",
     "find_people",
     "history",
     "join",
@@ -55,6 +57,7 @@ __all__ = [
     "question",
     "questions",
     "records_of",
+    "records_of_number",
     "register",
     "register_arrival",
     "search",

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from huitong.people.comparing import Agreement
+
 #: (kind, number): a certificate, kind as in `identifiers.KINDS`.
 Certificate = tuple[str, str]
 #: HL7 table 0203, as DICOM (Identifier Type Code) and HL7 v2 write it, and the kinds themselves -> kind.
@@ -94,15 +96,6 @@ class Person:
 
     pk: int
     exchange_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class Agreement:
-    """One line of evidence: how much a field speaks for one person (or against it)."""
-
-    field: str
-    level: str
-    weight_bits: float
 
 
 @dataclass(frozen=True, slots=True)

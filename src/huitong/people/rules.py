@@ -95,9 +95,9 @@ class Pair:
         return self.a.birth_order is not None and self.a.birth_order == self.b.birth_order
 
     @property
-    def beyond_names(self) -> bool:
-        """More agrees than what thousands have in common: name, sex and date of birth."""
-        return self.one_roof or bool(self.shared)
+    def twin_like(self) -> bool:
+        """Two of one household and one day, with two names or sexes."""
+        return self.same_birth and self.one_roof and (self.names is Likeness.OTHER or self.sex_differs)
 
     def probable(self, threshold: str) -> bool:
         return self.weighed is not None and self.weighed.probability >= getattr(self.weighed, threshold)
@@ -157,7 +157,7 @@ def _doubtful_holder(pair: Pair) -> bool:
     return pair.names is Likeness.UNKNOWN and not pair.same_birth
 
 
-#: In this order; each is explained in docs/explanation/matching.md, with its cases.
+#: In this order; docs/reference/matching-cases.md shows each with its cases.
 RULES: tuple[Rule, ...] = (
     Rule("merged-by-issuer", lambda p: p.merged, Decision.JOIN),
     Rule("certificates-disagree", lambda p: p.contradicted and bool(p.shared), Decision.ASK),
@@ -179,27 +179,9 @@ RULES: tuple[Rule, ...] = (
         Decision.ASK,
     ),
     Rule(
-        "twin-or-misspelt",
-        lambda p: (
-            p.same_birth
-            and p.one_roof
-            and p.names is Likeness.OTHER
-            and not p.sex_differs
-            and p.probable("join_probability")
-        ),
-        Decision.ASK,
+        "twin-or-misspelt", lambda p: p.twin_like and not p.sex_differs and p.probable("ask_probability"), Decision.ASK
     ),
-    Rule(
-        "twin-like",
-        lambda p: p.same_birth and p.one_roof and (p.names is Likeness.OTHER or p.sex_differs),
-        Decision.APART,
-    ),
-    Rule(
-        "likely-other-sex-or-birth-date",
-        lambda p: p.probable("join_probability") and (p.sex_differs or p.birth_differs),
-        Decision.ASK,
-    ),
-    Rule("likely-too-little", lambda p: p.probable("join_probability") and not p.beyond_names, Decision.ASK),
+    Rule("twin-like", lambda p: p.twin_like, Decision.APART),
     Rule("likely", lambda p: p.probable("join_probability"), Decision.JOIN),
     Rule("possible", lambda p: p.probable("ask_probability"), Decision.ASK),
     Rule("unlike", lambda p: True, Decision.APART),
