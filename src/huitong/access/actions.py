@@ -37,9 +37,9 @@ class Access:
 
         Raises NotAllowed.
         """
-        found = self.directory.by_facility(facility, host)
+        found = self.directory.by_hl7(application, facility, host)
         if found is None:
-            raise NotAllowed(f"facility {facility[:40]!r} (MSH-4) is not known from {host}")
+            raise NotAllowed(f"{application[:40]!r} (MSH-3) of {facility[:40]!r} (MSH-4) is not known from {host}")
         return self._sending(found, "mllp", host)
 
     def by_token(self, authorization: str | None, host: str) -> Work:

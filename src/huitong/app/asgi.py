@@ -15,6 +15,7 @@ from huitong.access.work import Work
 from huitong.app import fhir, health
 from huitong.base import log as logs
 from huitong.base import metrics
+from huitong.directory.doors import fhir as directory_fhir
 from huitong.imaging.doors import dicomweb
 from huitong.people.doors import fhir as people
 from huitong.store.store import Store
@@ -31,7 +32,7 @@ def fhir_types(store: Store, access: Access) -> tuple[ResourceType[Work], ...]:
     def takes_part(institution: str) -> bool:
         return access.directory.get(institution) is not None
 
-    return (people.patients(store.settings.identifier_base, takes_part),)
+    return (*directory_fhir.RESOURCES, people.patients(store.settings.identifier_base, takes_part))
 
 
 def application(store: Store, access: Access, associations: Callable[[], int]) -> ASGIApp:

@@ -319,5 +319,5 @@ def test_what_pix_cannot_answer_is_said_as_ihe_wants(
 
 def test_strangers_read_nothing_and_the_capabilities_name_the_operations(fhir: Fhir) -> None:
     assert fhir.ask("GET", "Patient", headers={"Authorization": "Bearer wrong"}).status_code in (401, 403)
-    resource = fhir.ask("GET", "metadata").json()["rest"][0]["resource"][0]
-    assert {each["name"] for each in resource["operation"]} == {"match", "ihe-pix"}
+    served = {each["type"]: each for each in fhir.ask("GET", "metadata").json()["rest"][0]["resource"]}
+    assert {each["name"] for each in served["Patient"]["operation"]} == {"match", "ihe-pix"}
