@@ -82,3 +82,14 @@ def test_one_ae_title_from_networks_apart_belongs_to_each(tmp_path: Path) -> Non
             found = directory.by_ae(ae, host)
             assert found is not None
             assert found.code == code
+
+
+def test_a_sender_of_messages_is_known_by_the_code_of_its_institution_and_its_address() -> None:
+    directory = read_directory(None, demo=True)
+    for facility in ("TAIYUAN", "taiyuan ", "YUNCHENG"):
+        found = directory.by_hl7("HIS", facility, "127.0.0.1")
+        assert found is not None
+        assert found.code == facility.strip().upper()
+    assert directory.by_hl7("HIS", "TAIYUAN", "10.0.0.1") is None
+    assert directory.by_hl7("TAIYUAN", "ELSEWHERE", "127.0.0.1") is None
+    assert [directory.knows(host) for host in ("127.0.0.1", "::1", "10.0.0.1", "x")] == [True, True, False, False]

@@ -144,6 +144,10 @@ def test_several_numbers_are_merged_by_one_message() -> None:
     ("said", "condition", "location"),
     [
         ({"head": "ADT^A04|||2.5"}, 101, "MSH^1^10"),
+        ({"head": f"ADT^A04|{'M' * 257}|P|2.5"}, 104, "MSH^1^10"),
+        ({"segments": (f"PID|1||{'P' * 257}",)}, 104, "PID^1^3"),
+        ({"segments": ("PID|1||P\\X00\\1",)}, 102, "PID^1^3"),
+        ({"event": "A03", "segments": (PID, f"PV1|1|I|{'|' * 16}{'V' * 257}")}, 104, "PV1^1^19"),
         ({"head": "ADT^A04|M1|P|3.0"}, 203, "MSH^1^12"),
         ({"head": "ADT^A04|M1|T|2.5"}, 202, "MSH^1^11"),
         ({"head": "ORU^R01|M1|P|2.5"}, 200, "MSH^1^9^1^1"),

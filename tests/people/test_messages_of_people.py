@@ -98,6 +98,7 @@ def test_a_patient_of_two_numbers_is_one_person(archive: TestArchive) -> None:
     hospital.send("A04", "PID|1||P1^^^TAIYUAN^MR~Z9^^^TAIYUAN^PI||王^小东||19491231|F")
     assert hospital.person("P1") == hospital.person("Z9")
     assert hospital.record("Z9").known == hospital.record("P1").known
+    assert actions.open_questions(archive.reader) == 0
 
 
 def test_a_number_that_is_merged_leads_to_the_one_that_stays(archive: TestArchive) -> None:
@@ -127,6 +128,8 @@ def test_two_numbers_are_linked_and_unlinked(archive: TestArchive) -> None:
     assert hospital.record("P1").merged_into == hospital.record("P2").merged_into == ""
     hospital.send("A37", pid("P1"), pid("P2"))
     assert (hospital.person("P1"), hospital.person("P2")) == apart
+    hospital.send("A24", pid("P1"), pid("P2"))
+    assert hospital.person("P1") == hospital.person("P2")
 
 
 def refused(hospital: Hospital, event: str, *segments: str) -> HuitongError:

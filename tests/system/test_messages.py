@@ -23,11 +23,23 @@ from huitong.people.visiting import visits_of
 KILLS = int(os.environ.get("TEST_KILLS", "6" if homes.kind == homes.EMBEDDED else "3"))
 
 
+def name_of(patient: str) -> str:
+    """One of a hundred thousand, the same for the same patient."""
+    chance = random.Random(patient)
+    given = "".join(chance.sample("安宝成达恩芳刚海慧佳凯兰梅宁平琴荣珊婷文霞燕泽振秀", 2))
+    return f"{chance.choice('王李张刘陈杨赵黄周吴')}^{given}"
+
+
+def birth_of(patient: str) -> str:
+    chance = random.Random(f"{patient} born")
+    return f"{chance.randrange(1930, 2020)}{chance.randrange(1, 13):02d}{chance.randrange(1, 29):02d}"
+
+
 def adt(control_id: str, patient: str, *, facility: str = "TAIYUAN", event: str = "A04", visit: str = "V1") -> str:
     segments = (
         f"MSH|^~\\&|HIS|{facility}|HUITONG|PROVINCE|20260301083000||ADT^{event}|{control_id}|P|2.5||||||UNICODE UTF-8",
         f"EVN|{event}|20260301083000",
-        f"PID|1||{patient}^^^{facility}^MR||王^小东^^^^^L^I||19491231|M",
+        f"PID|1||{patient}^^^{facility}^MR||{name_of(patient)}^^^^^L^I||{birth_of(patient)}|M",
         f"PV1|1|O|||||||||||||||||{visit}",
     )
     return "\r".join(segments) + "\r"
@@ -59,6 +71,12 @@ class AdtSender(threading.Thread):
             return
 
 
+def wait_for_the_first(senders: list[AdtSender]) -> None:
+    end = time.monotonic() + 60
+    while not any(sender.acknowledged for sender in senders) and time.monotonic() < end:
+        time.sleep(0.01)
+
+
 @pytest.mark.timeout(600)
 def test_no_acknowledged_message_is_lost_however_often_the_server_is_killed(tmp_path: Path) -> None:
     chance = random.Random(20260301)
@@ -70,7 +88,8 @@ def test_no_acknowledged_message_is_lost_however_often_the_server_is_killed(tmp_
             ]
             for sender in senders:
                 sender.start()
-            time.sleep(chance.uniform(0.2, 1.0))
+            wait_for_the_first(senders)
+            time.sleep(chance.uniform(0.0, 0.7))
             server.kill()
             for sender in senders:
                 sender.join(30)

@@ -83,6 +83,8 @@ _SEXES = {"M": "M", "F": "F", "O": "O", "A": "O", "1": "M", "2": "F", "男": "M"
 _NO_NAMES = {"S", "U", "TEMP"}
 _VERSION = re.compile(r"2\.[1-9](\.\d{1,2})?")
 _PRODUCTION = {"", "P"}
+#: Of a number; no system has longer ones, and no index takes them.
+_MOST_CHARS = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +140,8 @@ def _event(message: Message, test_too: bool) -> Event:
     header = message.header
     if not message.control_id:
         raise BadMessage("the message has no control id", 101, "MSH^1^10")
+    _check(message.control_id, "MSH^1^10")
+    _check(header.value(3), "MSH^1^3")
     if header.value(12) and not _VERSION.fullmatch(message.version):
         raise BadMessage("versions 2.3 to 2.8 are taken", 203, "MSH^1^12")
     if header.value(11) not in _PRODUCTION and not test_too:
@@ -179,7 +183,16 @@ def _numbers(segment: Segment, field: int, own: frozenset[str]) -> tuple[str, ..
     ours = [each for each in found if _authority(each) in own]
     if not ours and len({_authority(each) for each in found}) > 1:
         raise BadMessage("of several assigning authorities none is the sender's (MSH-4)", 204, place)
-    return tuple(dict.fromkeys(part(each, 1).strip() for each in ours or found))
+    return tuple(dict.fromkeys(_check(part(each, 1).strip(), place) for each in ours or found))
+
+
+def _check(number: str, place: str) -> str:
+    """The number, one that can be a key."""
+    if len(number) > _MOST_CHARS:
+        raise BadMessage(f"longer than {_MOST_CHARS} characters", 104, place)
+    if not number.isprintable():
+        raise BadMessage("a number with characters that cannot be seen", 102, place)
+    return number
 
 
 def _kind(identifier: Repetition) -> str:
@@ -306,7 +319,6 @@ def _visit(message: Message, event: Event, patient_number: str, at: datetime) ->
     if event.visit is Effect.NONE or not pv1.fields:
         return None
     said = moment(pv1.value(45 if event.visit is Effect.CLOSES else 44))
-    number = pv1.value(19).strip()
-    return VisitChange(
-        event.visit, patient_number, "" if number == NULL else number, pv1.value(2).strip(), min(said or at, at)
-    )
+    number, patient_class = (_check(pv1.value(field).strip(), f"PV1^1^{field}") for field in (19, 2))
+    said_at = min(said or at, at)
+    return VisitChange(event.visit, patient_number, "" if number == NULL else number, patient_class, said_at)

@@ -97,9 +97,16 @@ def _apply(tx: Connection, work: Work, institution: str, told: adt.Told) -> None
 
 
 def _link(tx: Connection, work: Work, numbers: tuple[str, str]) -> bool:
-    """Whether both numbers are one person's now: not where certificates or a human say that they are two."""
+    """Whether both numbers are one person's now: not where certificates or a registrar say that they are two.
+
+    What the rules would ask about the two, the institution has answered, and what it said before it may take back.
+    """
     one, other = _pks(tx, work, numbers)
-    return matching.try_to_join(tx, work, one, other, _BY_ISSUER, linking.who_of(work))
+    who, row = linking.who_of(work), links.question_row(tx, one, other)
+    if row is not None and (row.state == "open" or (row.state == "apart" and row.who == who)):
+        links.settle(tx, row.pk, "joined", who, linking.now_ms(work))
+        linking.tell(tx, work, "answered", str(row.pk), {"answer": "joined"})
+    return matching.try_to_join(tx, work, one, other, _BY_ISSUER, who)
 
 
 def _unlink(tx: Connection, work: Work, numbers: tuple[str, str]) -> None:

@@ -138,6 +138,8 @@ def _by_identifier(condition: Condition) -> ColumnElement[bool] | None:
 
 def _has(token: Token) -> ColumnElement[bool]:
     ways: list[ColumnElement[bool]] = []
+    if "\0" in token.value:  # PostgreSQL takes none, and nothing that is kept has one
+        return false()
     if token.realm in ("person", ""):
         into = select(PERSON.c.pk).where(PERSON.c.exchange_id == token.value)
         ways.append(PATIENT.c.person_pk.in_(into))

@@ -134,6 +134,8 @@ def test_who_is_not_there_is_not_found(fhir: Fhir) -> None:
         ({"identifier": "P2"}, {"P2"}),
         ({"identifier": f"{YUNCHENG}|P2"}, set()),
         ({"identifier": f"urn:other|{ID}"}, set()),
+        ({"identifier": f"{TAIYUAN}|P1\0"}, set()),
+        ({"family": "\0"}, set()),
         ({"identifier": f"{TAIYUAN}|P2,{YUNCHENG}|P3"}, {"P2", "P3"}),
         ({"family": "王"}, {"P1", "Q1", "P2"}),
         ({"family": "wang", "gender": "female"}, {"P2"}),
@@ -317,5 +319,5 @@ def test_what_pix_cannot_answer_is_said_as_ihe_wants(
 
 def test_strangers_read_nothing_and_the_capabilities_name_the_operations(fhir: Fhir) -> None:
     assert fhir.ask("GET", "Patient", headers={"Authorization": "Bearer wrong"}).status_code in (401, 403)
-    resource = fhir.ask("GET", "metadata").json()["rest"][0]["resource"][0]
-    assert {each["name"] for each in resource["operation"]} == {"match", "ihe-pix"}
+    served = {each["type"]: each for each in fhir.ask("GET", "metadata").json()["rest"][0]["resource"]}
+    assert {each["name"] for each in served["Patient"]["operation"]} == {"match", "ihe-pix"}
