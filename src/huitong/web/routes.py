@@ -11,6 +11,7 @@ from huitong.base.settings import Settings
 from huitong.web import card
 from huitong.web.files import Files, under
 from huitong.web.pages import Pages
+from huitong.web.people import PeoplePages
 from huitong.web.place import Place
 from huitong.web.viewer import viewer_routes
 
@@ -20,11 +21,17 @@ _STATIC = Path(__file__).parent / "static"
 def routes(access: Access, settings: Settings) -> list[BaseRoute]:
     """Everything that people open in a browser, and the files it needs."""
     place = Place(access, settings)
-    pages = Pages(place)
+    pages, people = Pages(place), PeoplePages(place)
     return [
         Route("/", pages.studies, name="studies"),
         Route("/study/{institution}/{study_uid}", pages.study, name="study"),
         Route("/study/{institution}/{study_uid}/version/{sha256}", pages.version, name="version"),
+        Route("/people", people.people, name="people"),
+        Route("/person/{exchange_id}", people.person, name="person"),
+        Route("/person/{exchange_id}/split", people.split, methods=["POST"]),
+        Route("/questions", people.questions, name="questions"),
+        Route("/question/{pk:int}", people.question, name="question"),
+        Route("/question/{pk:int}", people.answer, methods=["POST"]),
         *card.routes(place),
         Route("/about", pages.about, name="about"),
         Route("/language/{tag}", pages.language, name="language"),

@@ -34,6 +34,12 @@
     keys[event.key]();
   });
 
+  // On a question the answers have a key each.
+  document.addEventListener('keydown', event => {
+    if (event.ctrlKey || event.altKey || event.metaKey || event.repeat || typing(event.target)) return;
+    document.querySelector(`button[data-key="${CSS.escape(event.key)}"]`)?.click();
+  });
+
   // Dates and quick choices of the period exclude each other.
   document.getElementById('search')?.addEventListener('input', event => {
     if (event.target.name === 'days') document.querySelectorAll('.dates input').forEach(field => (field.value = ''));
