@@ -182,7 +182,8 @@ def words(page: str, dimse_host: str, dimse_port: int, ae_title: str) -> str:
     return (
         f"\nOpen   {page}\n\n"
         f"王晓东 has images at two hospitals under two numbers, joined by his citizen number: {page}people?q=王晓东\n"
-        f"Whether 王小东 is he is for a human to say: {page}questions\n\nSend an image of your own from another terminal:\n\n"
+        f"Whether 王小东 is the same person is for a human to say: {page}questions\n\n"
+        "Send an image of your own from another terminal:\n\n"
         f"  sudo apt-get install dcmtk\n  echoscu {peer}\n  storescu {peer} image.dcm\n\nCtrl-C stops the server.\n"
     )
 
