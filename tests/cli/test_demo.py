@@ -15,9 +15,11 @@ from huitong.app import Serving, serve
 from huitong.base.setting_kinds import Address
 from huitong.base.settings import Settings, load
 from huitong.cli import demo
-from huitong.cli.phantom import ecg_file
+from huitong.cli.phantom import ct, ecg_file
+from huitong.cli.phantom.persons import ELSEWHERE, MAYBE, persons_files
 from huitong.cli.sending import Part10, SendingFailed, association, stow
 from huitong.imaging.actions import list_studies
+from huitong.people import actions as people
 from huitong.wire.query import Level, Query
 
 
@@ -68,7 +70,7 @@ async def test_both_hospitals_studies_arrive(tmp_path: Path) -> None:
     assert ct.instance_count == 4  # three slices and the report
     assert {"ECG", "CT", "MR", "CR"} <= {modality for row in sent["YUNCHENG"] for modality in row.modalities}
     assert counted == {code: len(rows) for code, rows in sent.items()}
-    files = len(list(demo.shipped_files())) + 1
+    files = len(list(demo.shipped_files())) + 1 + len(list(persons_files()))
     assert sum(row.instance_count for row in sent["YUNCHENG"]) == files
 
 
@@ -80,6 +82,20 @@ def _read(url: str) -> str:
 async def test_without_the_patient_there_is_no_card(tmp_path: Path) -> None:
     async with _server(tmp_path) as (_, serving):
         assert await asyncio.to_thread(demo.card_page, Address("127.0.0.1", serving.http_port)) == ""
+
+
+async def test_one_patient_is_joined_by_certificate_and_a_third_record_waits_for_a_human(tmp_path: Path) -> None:
+    async with _server(tmp_path) as (settings, serving):
+        await asyncio.to_thread(demo.send_all, settings, serving.http_port, serving.dimse_port, 1, [])
+        work = serving.archive.access.local()
+        here, there, third = ("TAIYUAN", ct.PATIENT.number), ("YUNCHENG", ELSEWHERE.number), ("YUNCHENG", MAYBE.number)
+        async with asyncio.timeout(20):
+            while not people.questions(work):
+                await asyncio.sleep(0.1)
+        ids = {key: person.exchange_id for key, person in people.persons_of(work, [here, there, third]).items()}
+        assert ids[here] == ids[there] != ids[third]
+        (asked,) = people.questions(work)
+        assert third in (asked.low.key, asked.high.key)
 
 
 async def test_an_unknown_hospital_is_turned_away_by_both_doors(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ FOV_MM = 380.0
 INTERCEPT = -1024
 #: Where the topmost slice lies in the scanner's coordinates.
 TOP_Z_MM = -612.5
-PATIENT = Patient("Wang^Xiaodong=王^晓东", "TY20260317", "19680214", "M", "058Y", "1.75", "76")
+PATIENT = Patient("Wang^Xiaodong=王^晓东", "TY20260317", "19680214", "M", "058Y", "1.75", "76", "149999196802141233")
 STUDY = ("20260317", "092814.250")
 DESCRIPTION = "胸部+上腹部CT平扫+增强"
 

@@ -29,6 +29,8 @@ class Patient:
     age: str
     size_m: str
     weight_kg: str
+    #: An invented citizen number (GB 11643), empty where the hospital has none.
+    certificate: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +75,7 @@ def patient_module(patient: Patient, hospital: Hospital) -> dict[str, Any]:
         "PatientName": patient.name,
         "PatientID": patient.number,
         "IssuerOfPatientID": hospital.code,
-        "OtherPatientIDsSequence": {
-            "PatientID": f"Y{patient.number}",
-            "IssuerOfPatientID": "医保",
-            "TypeOfPatientID": "TEXT",
-        },
+        "OtherPatientIDsSequence": _other_numbers(patient),
         "PatientBirthDate": patient.birth_date,
         "PatientSex": patient.sex,
         "PatientAge": patient.age,
@@ -85,6 +83,17 @@ def patient_module(patient: Patient, hospital: Hospital) -> dict[str, Any]:
         "PatientWeight": patient.weight_kg,
         "PatientComments": "模体数据，非真实患者",
     }
+
+
+def _other_numbers(patient: Patient) -> list[dict[str, Any]]:
+    """The insurance's, and the citizen number where the hospital has it, by its type (HL7 table 0203)."""
+    insured = {"PatientID": f"Y{patient.number}", "IssuerOfPatientID": "医保", "TypeOfPatientID": "TEXT"}
+    citizen = {
+        "PatientID": patient.certificate,
+        "TypeOfPatientID": "TEXT",
+        "IssuerOfPatientIDQualifiersSequence": {"IdentifierTypeCode": "NI"},
+    }
+    return [insured, citizen] if patient.certificate else [insured]
 
 
 def study_module(seed: int, kind: str, date: str, time: str, description: str, hospital: Hospital) -> dict[str, Any]:
