@@ -157,22 +157,20 @@ def _commands() -> Iterator[str]:
         " 1 something was refused or is wrong,\n2 the command could not do its work (also wrong usage), 130 broken off"
         " with Ctrl-C. Tables go to standard output, progress and log to standard error."
     )
-    for name, command in all_commands(cli):
-        more = ["COMMAND"] if isinstance(command, click.Group) else []
-        usage = " ".join(["huitong", name, *more, *(_usage(each) for each in command.params if each.name not in ROWS)])
-        yield f"\n## `{name}`\n\n```\n{usage}\n```\n"
-        yield inspect.cleandoc(command.help or "")
-        for each in command.params:
-            if isinstance(each, click.Option) and each.name not in ROWS and each.name != "settings_file":
-                yield f"\n`{_written(each)}`: {each.help}"
+    for name, command in sorted(cli.commands.items()):
+        yield from _command(name, command, "##")
 
 
-def all_commands(group: click.Group, before: str = "") -> Iterator[tuple[str, click.Command]]:
-    """Every command by its whole name, `card` and then `card issue`."""
-    for name, command in sorted(group.commands.items()):
-        yield f"{before}{name}", command
-        if isinstance(command, click.Group):
-            yield from all_commands(command, f"{before}{name} ")
+def _command(name: str, command: click.Command, mark: str) -> Iterator[str]:
+    below = command.commands if isinstance(command, click.Group) else {}
+    usage = " ".join(["huitong", name, *(_usage(each) for each in command.params if each.name not in ROWS)])
+    yield f"\n{mark} `{name}`\n\n```\n{usage}{' COMMAND' if below else ''}\n```\n"
+    yield inspect.cleandoc(command.help or "")
+    for each in command.params:
+        if isinstance(each, click.Option) and each.name not in ROWS and each.name != "settings_file":
+            yield f"\n`{_written(each)}`: {each.help}"
+    for more, sub in sorted(below.items()):
+        yield from _command(f"{name} {more}", sub, f"{mark}#")
 
 
 def _written(option: click.Parameter) -> str:
