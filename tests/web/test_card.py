@@ -60,7 +60,9 @@ def test_in_english_too(pages: Browser, person: str) -> None:
 
 
 def test_a_person_without_card_and_an_unknown_one_are_not_found(archive: TestArchive, pages: Browser) -> None:
-    assert pages.get(f"/health-card/{register(archive, 'P2', '李梅')}").status_code == 404
+    without = register(archive, "P2", "李梅")
+    assert pages.get(f"/health-card/{without}").status_code == 404
+    assert "/health-card/" not in pages.get(f"/person/{without}").text
     assert pages.get("/health-card/HT404").status_code == 404
 
 
@@ -71,8 +73,9 @@ def test_what_a_scanner_types_opens_the_person_and_records_the_use(
     [card] = actions.cards_of(archive.reader, person)
     typed = {"code": actions.dynamic_code(archive.reader, card).text, "step": "010104"}
     opened = pages.ask("POST", "/health-card", data=typed)
-    assert str(opened.url).endswith(person)
+    assert str(opened.url).endswith(f"/person/{person}")
     assert opened.status_code == 200
+    assert f'href="/health-card/{person}"' in opened.text
     again = pages.ask("POST", "/health-card", data=typed)
     assert again.status_code == 409
     assert "这个码已经用过" in again.text

@@ -177,7 +177,7 @@ def _send_and_say(settings: Settings, serving: Serving, out: Console) -> None:
         log.logger(__name__).exception("the demo could not send", error=type(error).__name__)
         out.print(f"Sending failed: {error}")
     if card := card_page(Address(settings.http.host, serving.http_port)):
-        out.print(f"The health card of a patient is at {card}; scan it at {page}health-card", soft_wrap=True)
+        out.print(f"The health card of 王晓东 is at {card}; scan it at {page}health-card", soft_wrap=True)
     out.print(words(page, settings.dimse.host, serving.dimse_port, settings.ae_title), soft_wrap=True)
 
 
@@ -199,7 +199,7 @@ def words(page: str, dimse_host: str, dimse_port: int, ae_title: str) -> str:
     return (
         f"\nOpen   {page}\n\n"
         f"王晓东 has images at two hospitals under two numbers, joined by his citizen number: {page}people?q=王晓东\n"
-        f"Whether 王小东 is he is for a human to say: {page}questions\n\n"
+        f"Whether 王小东 is the same person is for a human to say: {page}questions\n\n"
         "Send an image of your own from another terminal:\n\n"
         f"  sudo apt-get install dcmtk\n  echoscu {peer}\n  storescu {peer} image.dcm\n\nCtrl-C stops the server.\n"
     )

@@ -83,7 +83,7 @@ class CardPages:
         found = await to_thread.run_sync(actions.resolve, work, text, Terminal(step, work.host or "local", WINDOW))
         if isinstance(found, Refusal):
             return self._scan(request, step, REFUSED[found.reason], 409)
-        return RedirectResponse(f"/health-card/{quote(found.card.holder.exchange_id)}", 303)
+        return RedirectResponse(f"/person/{quote(found.card.holder.exchange_id)}", 303)
 
     def _scan(self, request: Request, step: str, refused: str = "", status: int = 200) -> Response:
         chinese = language_of(request).locale == "zh_CN"

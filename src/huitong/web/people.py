@@ -17,6 +17,7 @@ from huitong.access.work import Work
 from huitong.base.errors import BadRequest, NotAllowed
 from huitong.imaging.actions import list_studies
 from huitong.people import actions
+from huitong.people.cards import actions as cards
 from huitong.people.model import Question, Record
 from huitong.web.evidence import FIELDS, KINDS, LEVELS, RULES
 from huitong.web.headers import PAGE_POLICY
@@ -68,7 +69,11 @@ class PeoplePages:
         whose = Condition("00100020", Match.EQUAL, (asked,))
         query = Query(Level.STUDY, (whose,), limit=_SHOWN_STUDIES)
         studies, _found = await to_thread.run_sync(list_studies, work, query)
-        return self._page(request, "person.html", shown=shown, studies=studies, may_decide=self._may_decide(request))
+        has_card = bool(await to_thread.run_sync(cards.cards_of, work, asked))
+        may_decide = self._may_decide(request)
+        return self._page(
+            request, "person.html", shown=shown, studies=studies, may_decide=may_decide, has_card=has_card
+        )
 
     async def split(self, request: Request) -> Response:
         """Undo a join of this person's records. Raises NotAllowed, NotFound, BadRequest."""
