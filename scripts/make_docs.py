@@ -158,12 +158,19 @@ def _commands() -> Iterator[str]:
         " with Ctrl-C. Tables go to standard output, progress and log to standard error."
     )
     for name, command in sorted(cli.commands.items()):
-        usage = " ".join(["huitong", name, *(_usage(each) for each in command.params if each.name not in ROWS)])
-        yield f"\n## `{name}`\n\n```\n{usage}\n```\n"
-        yield inspect.cleandoc(command.help or "")
-        for each in command.params:
-            if isinstance(each, click.Option) and each.name not in ROWS and each.name != "settings_file":
-                yield f"\n`{_written(each)}`: {each.help}"
+        yield from _command(name, command, "##")
+
+
+def _command(name: str, command: click.Command, mark: str) -> Iterator[str]:
+    below = command.commands if isinstance(command, click.Group) else {}
+    usage = " ".join(["huitong", name, *(_usage(each) for each in command.params if each.name not in ROWS)])
+    yield f"\n{mark} `{name}`\n\n```\n{usage}{' COMMAND' if below else ''}\n```\n"
+    yield inspect.cleandoc(command.help or "")
+    for each in command.params:
+        if isinstance(each, click.Option) and each.name not in ROWS and each.name != "settings_file":
+            yield f"\n`{_written(each)}`: {each.help}"
+    for more, sub in sorted(below.items()):
+        yield from _command(f"{name} {more}", sub, f"{mark}#")
 
 
 def _written(option: click.Parameter) -> str:

@@ -25,7 +25,7 @@ def test_studies_that_were_there_get_their_records_and_persons(tmp_path: Path) -
             tx.execute(text("ALTER TABLE study DROP COLUMN patient_pk"))
             for table in reversed(TABLES):
                 tx.execute(text(f"DROP TABLE {table.name}"))
-            tx.execute(text("UPDATE alembic_version SET version_num = '0004'"))
+            tx.execute(text("UPDATE alembic_version SET version_num = '0005'"))
         archive.store.database.migrate()
         with archive.store.database.read() as tx:
             assert {row.issuer: tuple(row) for row in tx.execute(wanted)} == before

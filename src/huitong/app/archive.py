@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, replace
+from typing import Any
 
 from huitong.access.actions import Access
 from huitong.base.errors import SettingsError
 from huitong.base.settings import Settings
-from huitong.directory.actions import read_directory
+from huitong.directory import actions as directory
+from huitong.directory.actions import Directory, follow, read_directory
+from huitong.directory.model import LoadReport
 from huitong.imaging import actions as imaging
 from huitong.store.store import Layout, Store
 
@@ -26,14 +29,15 @@ class Archive:
 
 def open_now(settings: Settings) -> Archive:
     """Open for keeping and finding; what a crash left behind is indexed first."""
-    directory = read_directory(settings.institutions, demo=settings.demo)
+    known = read_directory(settings.institutions, demo=settings.demo)
     store = _admitted(settings)
     try:
+        follow(store, known)
         imaging.recover(store)
     except BaseException:
         store.close()
         raise
-    return Archive(store, Access(store, directory))
+    return Archive(store, Access(store, known))
 
 
 def _admitted(settings: Settings) -> Store:
@@ -80,6 +84,22 @@ def move_store(
     to = replace(settings, database=to_database or settings.database, blobs=to_blobs or settings.blobs)
     with closing(Store(_existing(settings))) as store:
         return imaging.move(store, to, quick=quick, progress=progress)
+
+
+def load_directory(settings: Settings, file: str, data: bytes, kind: str | None, *, dry_run: bool) -> LoadReport:
+    """What the file says is in the directory; also while servers run, which know it a second later."""
+    with closing(_admitted(settings)) as store:
+        return directory.load(Access(store, Directory([])).local(), file, data, kind, dry_run=dry_run)
+
+
+def show_directory(settings: Settings) -> tuple[list[Any], list[LoadReport]]:
+    """All institutions by code, and the last files that were loaded."""
+    with closing(Store(_existing(settings))) as store:
+        work = Access(store, Directory([])).local()
+        rows: list[Any] = []
+        while page := directory.find_institutions(work, after=rows[-1].code if rows else "", limit=1000)[1]:
+            rows += page
+        return rows, directory.load_reports(work, 10)
 
 
 def cancel_move(settings: Settings) -> None:

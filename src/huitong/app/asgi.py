@@ -1,4 +1,4 @@
-"""The one ASGI application: DICOMweb, pages, health; every request counted and named."""
+"""The one ASGI application: DICOMweb, FHIR, pages, health; every request counted and named."""
 
 from __future__ import annotations
 
@@ -11,15 +11,21 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from huitong.access.actions import Access
-from huitong.app import health
+from huitong.access.work import Work
+from huitong.app import fhir, health
 from huitong.base import log as logs
 from huitong.base import metrics
+from huitong.directory.doors import fhir as directory_fhir
 from huitong.imaging.doors import dicomweb
 from huitong.store.store import Store
 from huitong.web import errors, headers
 from huitong.web import routes as pages
+from huitong.wire.fhir.interactions import ResourceType
 
 log = logs.logger(__name__)
+
+#: What is served over FHIR: the tables of the rooms' doors.
+FHIR_TYPES: tuple[ResourceType[Work], ...] = (*directory_fhir.RESOURCES,)
 
 
 def application(store: Store, access: Access, associations: Callable[[], int]) -> ASGIApp:
@@ -28,7 +34,9 @@ def application(store: Store, access: Access, associations: Callable[[], int]) -
         routes=[*health.routes(store, associations), *pages.routes(access, store.settings)],
         exception_handlers=errors.handlers(),
     )
-    return Counted(headers.Isolated(Mounted(dicomweb.ROOT, dicomweb.DicomWeb(access), others)))
+    resources = fhir.Fhir(access, store.settings, FHIR_TYPES)
+    mounted = Mounted(dicomweb.ROOT, dicomweb.DicomWeb(access), Mounted(fhir.ROOT, resources, others))
+    return Counted(headers.Isolated(mounted))
 
 
 class Mounted:

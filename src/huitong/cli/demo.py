@@ -29,6 +29,7 @@ from huitong.base.errors import SettingsError
 from huitong.base.setting_kinds import Address
 from huitong.base.settings import PREFIX, Loaded, Settings
 from huitong.cli import servers
+from huitong.cli.demo_directory import load_demo_directory
 from huitong.cli.dicomdir import is_dicomdir
 from huitong.cli.options import ALL_GOOD, SOME_WRONG, console
 from huitong.cli.phantom.ct import SLICES
@@ -165,6 +166,7 @@ def _send_and_say(settings: Settings, serving: Serving, out: Console) -> None:
     out.print(f"Huitong is at {page}")
     mark = settings.data / MARK
     try:
+        load_demo_directory(settings)
         if mark.exists():
             out.print("The studies of an earlier run are there.")
         else:

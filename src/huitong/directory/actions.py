@@ -1,140 +1,100 @@
-"""Which institutions take part: read from the operator's file, with the two of the demo in demo mode."""
+"""What is done with the directory. Actions take the key that access granted first (`model.Granted`)."""
 
 from __future__ import annotations
 
-import hashlib
-import re
-import tomllib
-from collections.abc import Iterator
-from ipaddress import ip_address, ip_network
-from itertools import combinations
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from huitong.base.errors import SettingsError
-from huitong.directory.model import Institution
+from sqlalchemy import Row
 
-_CODE = re.compile(r"[A-Z0-9][A-Z0-9_-]{0,31}")
-_LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
-_DEMO = (
-    ("TAIYUAN", "太原市中心医院", "Taiyuan Central Hospital"),
-    ("YUNCHENG", "运城市人民医院", "Yuncheng People's Hospital"),
-)
-_TEXTS = ("code", "name", "name_en")
-_LISTS = ("ae_titles", "networks", "token_sha256")
-#: PS3.5 6.2, VR AE: at most 16 of the default repertoire without backslash and controls, spaces around it mean nothing.
-_AE = re.compile(r"(?! )[\x20-\x5b\x5d-\x7e]{1,16}(?<! )")
+from huitong.base.errors import NotFound
+from huitong.directory import lookups
+from huitong.directory.following import follow
+from huitong.directory.loading import load
+from huitong.directory.model import Granted, LoadReport
+from huitong.directory.operator_file import read_institutions
+from huitong.directory.recognising import Directory
 
+__all__ = [
+    "Directory",
+    "InstitutionPage",
+    "certified",
+    "find_institutions",
+    "follow",
+    "institution_page",
+    "load",
+    "load_report",
+    "load_reports",
+    "read_directory",
+]
 
-class Directory:
-    """The institutions, looked up by what they show at a door."""
-
-    def __init__(self, institutions: list[Institution]) -> None:
-        self._by_code = {each.code: each for each in institutions}
-        self._by_ae: dict[str, list[Institution]] = {}
-        self._by_token = {digest: each for each in institutions for digest in each.token_sha256}
-        for each in institutions:
-            for ae in each.ae_titles:
-                self._by_ae.setdefault(ae, []).append(each)
-
-    def all(self) -> list[Institution]:
-        return list(self._by_code.values())
-
-    def get(self, code: str) -> Institution | None:
-        return self._by_code.get(code)
-
-    def by_ae(self, ae_title: str, host: str) -> Institution | None:
-        """Whose AE title this is, calling from `host`; an AE title alone proves nothing, so the address must fit."""
-        return next((each for each in self._by_ae.get(ae_title, ()) if _within(host, each)), None)
-
-    def by_token(self, token: str, host: str) -> Institution | None:
-        """Whose token this is. Looked up by its digest, so that the time taken says nothing about the token."""
-        found = self._by_token.get(hashlib.sha256(token.encode()).hexdigest())
-        return found if found is not None and _within(host, found) else None
-
-
-def _within(host: str, institution: Institution) -> bool:
-    try:
-        address = ip_address(host)
-    except ValueError:
-        return False
-    return any(address in network for network in institution.networks)
+_STAFF = 500
 
 
 def read_directory(file: Path | None, *, demo: bool) -> Directory:
-    """The directory as the settings have it; raises SettingsError naming what is wrong in the file."""
-    institutions = list(_demo_institutions()) if demo else []
-    if file is not None:
-        institutions += _from_file(file)
-    _check_apart(institutions)
-    return Directory(institutions)
+    """The directory as the operator has it; raises SettingsError naming what is wrong in the file."""
+    return Directory(read_institutions(file, demo=demo))
 
 
-def _check_apart(institutions: list[Institution]) -> None:
-    """Whatever a caller shows must name one institution: with two, the first in the file would get all."""
-    codes = [each.code for each in institutions]
-    if twice := sorted({code for code in codes if codes.count(code) > 1}):
-        raise SettingsError(f"institutions listed twice: {', '.join(twice)}")
-    for one, other in combinations(institutions, 2):
-        both = f"{one.code} and {other.code}"
-        if digests := sorted(one.token_sha256 & other.token_sha256):
-            raise SettingsError(f"{both} have one token, token_sha256 {digests[0]}")
-        for ae in sorted(one.ae_titles & other.ae_titles):
-            if overlap := _overlap(one, other):
-                raise SettingsError(f"{both} both call as {ae} from {overlap}")
+@dataclass(frozen=True, slots=True)
+class InstitutionPage:
+    """All that is known of an institution; rows are of `tables`."""
+
+    institution: Row[Any]
+    parent: Row[Any] | None
+    departments: list[Row[Any]]
+    endpoints: list[Row[Any]]
+    #: Roles with `name` and `department_name`; at most 500.
+    staff: list[Row[Any]]
+    certificates: list[Row[Any]]
 
 
-def _overlap(one: Institution, other: Institution) -> str:
-    """The networks that share addresses; empty when none do."""
-    pairs = ((a, b) for a in one.networks for b in other.networks if a.version == b.version and a.overlaps(b))
-    return next((str(a) if a == b else f"{a} and {b}" for a, b in pairs), "")
+def find_institutions(
+    work: Granted, text: str = "", region: str = "", level: str = "", *, after: str = "", limit: int = 50
+) -> tuple[int, list[Row[Any]]]:
+    """How many institutions fit, and those behind the code `after`.
+
+    `text` is part of a name in hanzi, pinyin or initials, or of a code; `region` a GB/T 2260 code or the beginning of
+    one; `level` a code of `codes.LEVELS`.
+    """
+    with work.store.database.read() as tx:
+        return lookups.institutions(tx, text, region, level, after=after, limit=limit)
 
 
-def _demo_institutions() -> Iterator[Institution]:
-    for code, name, name_en in _DEMO:
-        digest = hashlib.sha256(f"demo-{code}".encode()).hexdigest()
-        yield Institution(code, name, name_en, frozenset({code}), _LOOPBACK, frozenset({digest}))
+def institution_page(work: Granted, code: str) -> InstitutionPage:
+    """Raises NotFound."""
+    with work.store.database.read() as tx:
+        found = lookups.institution(tx, code)
+        if found is None:
+            raise NotFound(f"institution {code}")
+        return InstitutionPage(
+            found,
+            lookups.institution(tx, found.parent) if found.parent else None,
+            lookups.departments(tx, code),
+            lookups.endpoints(tx, code),
+            lookups.staff(tx, code, _STAFF),
+            lookups.certificates(tx, [code]),
+        )
 
 
-def _from_file(file: Path) -> list[Institution]:
-    try:
-        content = tomllib.loads(file.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as e:
-        raise SettingsError(f"{file}: {e}") from e
-    rows = content.pop("institution", [])
-    if content:
-        raise SettingsError(f"{file}: unknown {', '.join(sorted(content))}; an institution begins with [[institution]]")
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise SettingsError(f"{file}: an institution begins with [[institution]]")
-    return [_institution(row, f"{file}, institution {number}") for number, row in enumerate(rows, 1)]
+def certified(work: Granted, institution: str, item: str, day: str) -> list[str]:
+    """The levels of `codes.SCOPES` at which the institution is certified for the item on this day (YYYYMMDD)."""
+    with work.store.database.read() as tx:
+        rows = lookups.certificates(tx, [institution], item)
+    return [r.level for r in rows if r.result == "passed" and r.valid_from <= day <= r.valid_until]
 
 
-def _institution(row: dict[str, Any], where: str) -> Institution:
-    if unknown := sorted(set(row) - {*_TEXTS, *_LISTS}):
-        raise SettingsError(f"{where}: unknown {', '.join(unknown)}")
-    _check_types(row, where)
-    code = row.get("code", "")
-    if not _CODE.fullmatch(code):
-        raise SettingsError(f"{where}: code {code!r} is not 1 to 32 of A-Z 0-9 _ -")
-    aes = frozenset(row.get("ae_titles", []))
-    if bad := sorted(ae for ae in aes if not _AE.fullmatch(ae)):
-        raise SettingsError(f"{where}: AE title {bad[0]!r} is not 1 to 16 ASCII characters without backslash")
-    digests = frozenset(d.lower() for d in row.get("token_sha256", []))
-    if any(not re.fullmatch("[0-9a-f]{64}", d) for d in digests):
-        raise SettingsError(f"{where}: token_sha256 must be SHA-256 in hexadecimal")
-    try:
-        networks = tuple(ip_network(n) for n in row.get("networks", []))
-    except ValueError as e:
-        raise SettingsError(f"{where}: {e}") from e
-    name = row.get("name", code)
-    return Institution(code, name, row.get("name_en", name), aes, networks, digests)
+def load_reports(work: Granted, limit: int = 100) -> list[LoadReport]:
+    """Newest first, without their refusals."""
+    with work.store.database.read() as tx:
+        return lookups.loads(tx, limit)
 
 
-def _check_types(row: dict[str, Any], where: str) -> None:
-    for key in _TEXTS:
-        if not isinstance(row.get(key, ""), str):
-            raise SettingsError(f"{where}: {key} must be a text in quotes")
-    for key in _LISTS:
-        value = row.get(key, [])
-        if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
-            raise SettingsError(f'{where}: {key} must be a list of texts, as in {key} = ["..."]')
+def load_report(work: Granted, pk: int) -> LoadReport:
+    """With every refused line. Raises NotFound."""
+    with work.store.database.read() as tx:
+        found = lookups.load(tx, pk)
+    if found is None:
+        raise NotFound(f"load report {pk}")
+    return found

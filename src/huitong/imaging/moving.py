@@ -20,6 +20,7 @@ from huitong.base import log as logs
 from huitong.base.errors import SettingsError, StoreDamaged, StoreUnavailable
 from huitong.base.setting_kinds import DATABASE_URL
 from huitong.base.settings import Settings
+from huitong.directory.tables import TABLES as DIRECTORY
 from huitong.imaging import records
 from huitong.imaging.faults import record_fault
 from huitong.imaging.tables import INSTANCE, PACK, READY, SERIES, STUDY
@@ -34,7 +35,7 @@ from huitong.store.tables import LEDGER, MARK
 #: Told (bytes done, bytes in all).
 Progress = Callable[[int, int], None]
 #: In the order in which one refers to another.
-_TABLES = (PACK, *people.TABLES, STUDY, SERIES, INSTANCE, LEDGER, READY)
+_TABLES = (PACK, *people.TABLES, STUDY, SERIES, INSTANCE, LEDGER, READY, *DIRECTORY)
 #: Whose rows are added behind those that are there, and numbered by the database.
 _NUMBERED = (PACK, *people.NUMBERED, STUDY, SERIES, INSTANCE, LEDGER)
 #: A round that copied less was about the last.
@@ -348,7 +349,7 @@ class _Mover:
     def _say_moved(self) -> None:
         if self.target is not None:
             with closing(self.target.session()) as session, session.write():
-                for table in _NUMBERED:
+                for table in (*_NUMBERED, *DIRECTORY):
                     carrying.go_on_counting(session, table)
             self._copy_marks(self.target)
         with self.source.write() as tx:

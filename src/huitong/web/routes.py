@@ -8,6 +8,7 @@ from starlette.routing import BaseRoute, Route
 
 from huitong.access.actions import Access
 from huitong.base.settings import Settings
+from huitong.web.directory import DirectoryPages
 from huitong.web.files import Files, under
 from huitong.web.pages import Pages
 from huitong.web.people import PeoplePages
@@ -33,6 +34,7 @@ def routes(access: Access, settings: Settings) -> list[BaseRoute]:
         Route("/question/{pk:int}", people.answer, methods=["POST"]),
         Route("/about", pages.about, name="about"),
         Route("/language/{tag}", pages.language, name="language"),
+        *DirectoryPages(place).routes(),
         Files(_own_files(place)),
         *viewer_routes(settings.ohif_path),
     ]

@@ -16,7 +16,7 @@
   document.addEventListener('htmx:pushedIntoHistory', remember);
 
   const keys = {
-    '/': () => document.getElementById('name')?.focus(),
+    '/': () => document.querySelector('#name, #q')?.focus(),
     j: () => step(1),
     k: () => step(-1),
     d: () => document.activeElement.closest('tr')?.querySelector('.details')?.click(),

@@ -1,0 +1,86 @@
+"""Institutions by what they show at a door. Holds one picture of the directory at a time, which is replaced whole."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+
+from huitong.directory.model import Caller, Institution, Networks
+
+
+@dataclass(frozen=True, slots=True)
+class _Picture:
+    """What is known at one moment; a request sees one of them."""
+
+    by_code: dict[str, Institution]
+    by_ae: dict[str, list[Caller]] = field(default_factory=dict)
+    by_token: dict[str, list[Caller]] = field(default_factory=dict)
+    by_hl7: dict[tuple[str, str], list[Caller]] = field(default_factory=dict)
+
+
+class Directory:
+    """The institutions, looked up by what they show. May be used from any thread while `become` replaces it."""
+
+    def __init__(self, institutions: Iterable[Institution], callers: Iterable[Caller] = ()) -> None:
+        self._now = _Picture({})
+        self.become(institutions, callers)
+
+    def become(self, institutions: Iterable[Institution], callers: Iterable[Caller] = ()) -> None:
+        """From now on these. An institution calls by what it has itself, and by what `callers` say of it.
+
+        Where two claim the same (which loading refuses), what institutions have themselves comes first.
+        """
+        picture = _Picture({each.code: each for each in institutions})
+        own = (Caller(i.code, i.networks, i.ae_titles, i.token_sha256) for i in picture.by_code.values())
+        for each in (*own, *callers):
+            if each.institution not in picture.by_code:
+                continue
+            for ae in each.ae_titles:
+                picture.by_ae.setdefault(ae, []).append(each)
+            for digest in each.token_sha256:
+                picture.by_token.setdefault(digest, []).append(each)
+            if each.hl7_application or each.hl7_facility:
+                picture.by_hl7.setdefault((each.hl7_application, each.hl7_facility), []).append(each)
+        self._now = picture
+
+    def all(self) -> list[Institution]:
+        return list(self._now.by_code.values())
+
+    def get(self, code: str) -> Institution | None:
+        return self._now.by_code.get(code)
+
+    def by_ae(self, ae_title: str, host: str) -> Institution | None:
+        """Whose AE title this is, calling from `host`; an AE title alone proves nothing, so the address must fit."""
+        now = self._now
+        return _first(now, now.by_ae.get(ae_title, ()), host)
+
+    def by_token(self, token: str, host: str) -> Institution | None:
+        """Whose token this is. Looked up by its digest, so that the time taken says nothing about the token."""
+        now = self._now
+        return _first(now, now.by_token.get(hashlib.sha256(token.encode()).hexdigest(), ()), host)
+
+    def by_hl7(self, application: str, facility: str, host: str) -> Institution | None:
+        """Who sends HL7 v2 as this application (MSH-3) and facility (MSH-4) from `host`.
+
+        Of an endpoint that names only one of the two the other may be anything. Names prove nothing: the address must
+        fit.
+        """
+        now = self._now
+        for sender in ((application, facility), (application, ""), ("", facility)):
+            if sender != ("", "") and (found := _first(now, now.by_hl7.get(sender, ()), host)):
+                return found
+        return None
+
+
+def _first(now: _Picture, callers: Iterable[Caller], host: str) -> Institution | None:
+    return next((now.by_code[each.institution] for each in callers if _within(host, each.networks)), None)
+
+
+def _within(host: str, networks: Networks) -> bool:
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return False
+    return any(address in network for network in networks)
