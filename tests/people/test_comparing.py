@@ -46,7 +46,7 @@ WORKED = [
     ("certificate with a digit mistyped", person("王小东", certificates=(ID,), phones=(PHONE,)), person("王小东", certificates=(("GB11643", "11010519491231003X"),), phones=(PHONE,)), "join"),
     ("newborn named later", person("李秀英之子", born="20240101", birth_order=1, phones=(PHONE,)), person("王小东", born="20240101", birth_order=1, mother_name="李秀英", phones=(PHONE,)), "join"),
     ("a rare name and the birthday, nothing else", person("欧阳瑾瑜"), person("欧阳瑾瑜"), "ask"),
-    ("given name changed, all else equal", person("王小东", phones=(PHONE,), address=HOME), person("王建国", phones=(PHONE,), address=HOME), "apart"),
+    ("given name changed, or a twin", person("王小东", phones=(PHONE,), address=HOME), person("王建国", phones=(PHONE,), address=HOME), "ask"),
     ("a common name and the birthday", person("王伟"), person("王伟"), "ask"),
     ("twins", person("王小东", phones=(PHONE,), address=HOME, mother_name="李秀英"), person("王小明", phones=(PHONE,), address=HOME, mother_name="李秀英"), "ask"),
     ("twins, boy and girl", person("王小东", phones=(PHONE,), address=HOME), person("王小丽", sex="F", phones=(PHONE,), address=HOME), "apart"),

@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from itertools import product
 
-from huitong.people.forms import Address, Name, is_gb11643
+from huitong.people.forms import Address, Name
+from huitong.people.identifiers import normal
 
 MISSING = ""
 #: Of names, best first; what comes after `TYPED` are other names, or this one changed.
@@ -23,6 +24,12 @@ PHONES = ("same", "one digit", "different")
 ADDRESSES = ("same", "same numbers", "similar", "different")
 MOTHERS = ("same", "same sound", "different")
 CERTIFICATES = ("same", "one digit", "different")
+#: Of a given name and a family name that may have changed places.
+NAME_PAIRS = (
+    "same", "changed places", "one same, other similar", "both similar", "one same, other missing", "one same",
+    "one similar", "different",
+)  # fmt: skip
+NUMBERS = ("same", "one digit", "different")
 TEXTS = ("same", "very similar", "similar", "different")
 #: Shares of equal pairs of characters (Dice), and Jaro-Winkler, from which texts are called so.
 _SAME_NUMBERS_DICE, _SIMILAR_DICE = 0.5, 0.6
@@ -113,11 +120,8 @@ def phones(a: Sequence[str], b: Sequence[str]) -> str:
         return MISSING
     if any(one in b for one in a):
         return "same"
-    return (
-        "one digit"
-        if any(len(one) == len(other) > 9 and within_one(one, other) for one in a for other in b)
-        else ("different")
-    )
+    typed = any(len(one) == len(other) > 9 and within_one(one, other) for one in a for other in b)
+    return "one digit" if typed else "different"
 
 
 def address(a: Address | None, b: Address | None) -> str:
@@ -154,7 +158,7 @@ def certificates(a: Sequence[tuple[str, str]], b: Sequence[tuple[str, str]]) -> 
 def _certificate(kind: str, a: str, b: str) -> str:
     if a == b:
         return "same"
-    typed = not (is_gb11643(a) and is_gb11643(b)) and len(a) > 7 and within_one(a, b)
+    typed = not (normal(kind, a) and normal(kind, b)) and len(a) > 7 and within_one(a, b)
     return "one digit" if typed else "different"
 
 
@@ -165,6 +169,34 @@ def alike(a: str, b: str) -> str:
         return "same"
     similarity = jaro_winkler(a, b)
     return TEXTS[1] if similarity >= _VERY_SIMILAR_JW else TEXTS[2] if similarity >= _SIMILAR_JW else TEXTS[3]
+
+
+def name_pair(a: tuple[str, str], b: tuple[str, str]) -> str:
+    """Of (given name, family name) in one script, as countries with one script register them."""
+    if not any(a) or not any(b):
+        return MISSING
+    if a == b:
+        return "same"
+    if all(a) and a == (b[1], b[0]):
+        return "changed places"
+    found = {_name_pair(a, b), _name_pair(a, (b[1], b[0]))}
+    return next(level for level in NAME_PAIRS if level in found)
+
+
+def _name_pair(a: tuple[str, str], b: tuple[str, str]) -> str:
+    parts = [alike(one, other) for one, other in zip(a, b, strict=True)]
+    same, missing = parts.count("same"), parts.count(MISSING)
+    near = sum(part in TEXTS[1:3] for part in parts)
+    if same:
+        return "one same, other similar" if near else "one same, other missing" if missing else "one same"
+    return "both similar" if near == 2 else "one similar" if near else "different"
+
+
+def number(a: str, b: str) -> str:
+    """Of numbers of one kind, as digits."""
+    if not a or not b:
+        return MISSING
+    return "same" if a == b else "one digit" if within_one(a, b) else "different"
 
 
 def within_one(a: str, b: str) -> bool:
@@ -186,7 +218,7 @@ def jaro_winkler(a: str, b: str) -> float:
     """From 0 to 1 (W. E. Winkler, 1990), prefix weight 0.1 for at most four characters."""
     if a == b:
         return 1.0
-    if len(a) > len(b):
+    if (len(a), a) > (len(b), b):
         a, b = b, a
     jaro = _jaro(a, b)
     prefix = next((at for at in range(min(4, len(a))) if a[at] != b[at]), min(4, len(a)))
@@ -212,6 +244,7 @@ def _jaro(a: str, b: str) -> float:
 
 
 #: The kinds of comparison that a model may name.
-KINDS: dict[str, Callable[..., str]] = {
-    one.__name__: one for one in (names, sex, birth_date, phones, address, mother, birth_order, certificates, alike)
-}
+_KINDS: tuple[Callable[..., str], ...] = (
+    names, sex, birth_date, phones, address, mother, birth_order, certificates, alike, name_pair, number,
+)  # fmt: skip
+KINDS: dict[str, Callable[..., str]] = {one.__name__: one for one in _KINDS}

@@ -65,10 +65,10 @@ class Person:
         return (int(until.strftime("%Y%m%d")) - int(self.birth_date)) // 10_000
 
 
-def people(count: int, seed: int = 1) -> Iterator[Person]:
-    """So many people, numbered from 0; the first thousand are the same in any count."""
-    for first in range(0, count, BATCH):
-        for person in _Batch(seed, first).drawn():
+def people(count: int, seed: int = 1, first: int = 0) -> Iterator[Person]:
+    """Those numbered from `first`, which begins a batch, to `count`; a thousand are the first of any more."""
+    for begin in range(first, count, BATCH):
+        for person in _Batch(seed, begin).drawn():
             if person.number >= count:
                 return
             yield person
