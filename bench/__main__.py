@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import shlex
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from bench import growth as growing
 from bench import ohif as viewing
 from bench import profiling, report_growth, report_ohif
 from bench.growth import HOMES, SIZES, Grown
+from bench.matching import measuring
 from bench.ohif import Seen
 from bench.report import chart, place, render
 from bench.run import Options, Results, Run
@@ -142,7 +144,11 @@ def report(results: Path, document: Path) -> None:
     for name, svg in drawn.items():
         if svg:
             (document.parent / "images" / name).write_text(svg, "utf-8")
-    document.write_text(place(document.read_text("utf-8"), "".join(blocks)), "utf-8")
+    text = place(document.read_text("utf-8"), "".join(blocks))
+    if (matched := results.with_name("matching.json")).exists():
+        tables = measuring.render(json.loads(matched.read_text("utf-8")))
+        text = place(text, tables, measuring.BEGIN, measuring.END)
+    document.write_text(text, "utf-8")
     click.echo(f"written: {document}, {', '.join(name for name, svg in drawn.items() if svg)}")
 
 
@@ -196,6 +202,32 @@ def costs(folder: Path, studies: int) -> None:
     """What a study costs on either home: rows, bytes, requests to the object store, CPU time (docs/scale.md)."""
     folder.mkdir(parents=True, exist_ok=True)
     costing.run(folder.resolve(), studies, say, folder / "costs.json")
+
+
+@main.command()
+@click.option("--part", "parts", multiple=True, type=click.Choice(measuring.PARTS), help="[all but train]")
+@click.option("--people", type=click.IntRange(min=100), default=1_000_000, show_default=True, help="Matched with all.")
+@click.option(
+    "--sizes",
+    default="1e5,1e6,1e7",
+    callback=_numbers,
+    show_default=True,
+    metavar="LIST",
+    help="People looked up among.",
+)
+@click.option("--home", "homes", multiple=True, type=click.Choice(measuring.HOMES), help="The database.  [all]")
+@click.option("--asked", type=click.IntRange(min=100), default=2000, show_default=True, help="Look-ups timed.")
+@click.option("--dir", "folder", type=_FOLDER, default=FOLDER, show_default="run/bench")
+def matching(folder: Path, parts: tuple[str, ...], homes: tuple[str, ...], **chosen: Any) -> None:
+    """Match people: FEBRL beside Splink and recordlinkage, a made population, the look-up; `--part train` trains anew.
+
+    Splink and recordlinkage go into run/matching-venv. A million people take about a quarter of an hour of one
+    processor; a look-up among ten million an hour to fill and up to 20 GB, on one database after the other.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    given = {"parts": parts, "homes": homes}
+    options = measuring.Options(folder.resolve(), **chosen, **{name: value for name, value in given.items() if value})
+    click.echo(measuring.render(measuring.run(options, say, folder / "matching.json")))
 
 
 @main.command()

@@ -32,13 +32,13 @@ _UNITS = {
 }
 
 
-def place(document: str, block: str) -> str:
+def place(document: str, block: str, begins: str = BEGIN, ends: str = END) -> str:
     """The document with `block` between the markers; raises ValueError where it has none."""
-    before, begin, rest = document.partition(BEGIN)
-    _, end, after = rest.partition(END)
+    before, begin, rest = document.partition(begins)
+    _, end, after = rest.partition(ends)
     if not begin or not end:
-        raise ValueError(f"the document needs the lines {BEGIN!r} and {END!r}")
-    return f"{before}{BEGIN}\n\n{block.strip()}\n\n{END}{after}"
+        raise ValueError(f"the document needs the lines {begins!r} and {ends!r}")
+    return f"{before}{begins}\n\n{block.strip()}\n\n{ends}{after}"
 
 
 def render(results: Results) -> str:

@@ -16,6 +16,9 @@ from bench.matching import lookup, population
 
 ROOT = Path(__file__).resolve().parents[2]
 VENV = ROOT / "run" / "matching-venv"
+#: In docs/benchmarks.md.
+BEGIN, END = "<!-- matching: made by `python -m bench report` -->", "<!-- /matching -->"
+HOMES = lookup.HOMES
 PARTS = ("train", "febrl", "population", "lookup")
 
 

@@ -78,4 +78,7 @@ def test_priors_are_one_persons_of_all_hospitals_and_nobody_elses(server: Server
     tab.locator("[data-cy=study-browser-thumbnail]").filter(has_text="MR").dblclick()
     assert until_alike(tab, theirs.frame) >= ALIKE
     tab.screenshot(path=pictures / "viewer-prior-opened.png")
+    (person,) = set(persons(server, ours, theirs))
+    tab.get_by_text(person[:12]).first.wait_for()  # the viewer shortens it
+    assert tab.get_by_text("Multiple Patients").count() == 0
     assert tab.locator(CANVAS).count() >= 1

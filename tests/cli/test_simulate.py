@@ -14,7 +14,7 @@ from huitong.cli import main
 from huitong.cli.simulate import Person, Record, people, records
 from huitong.cli.simulate.people import check_character
 from huitong.people.comparing import Features, read
-from huitong.people.forms import is_gb11643
+from huitong.people.identifiers import normal
 
 COUNT = 12_000  # more than one batch
 
@@ -45,7 +45,7 @@ def test_everybody_has_a_number_of_their_own_with_its_check_character(drawn: lis
     assert [person.number for person in drawn] == list(range(COUNT))
     assert len({person.certificate for person in drawn}) == COUNT
     for person in drawn:
-        assert is_gb11643(person.certificate)
+        assert normal("GB11643", person.certificate) == person.certificate
         assert person.certificate[6:14] == person.birth_date
         assert (int(person.certificate[16]) % 2 == 1) == (person.sex == "M")
 
@@ -96,7 +96,7 @@ def test_errors_of_every_kind_are_there(drawn: list[Person], sent: list[Record])
     for record in sent:
         person = drawn[record.person]
         kinds["no certificate"] += not record.certificate
-        kinds["certificate mistyped"] += bool(record.certificate) and not is_gb11643(record.certificate)
+        kinds["certificate mistyped"] += bool(record.certificate) and not normal("GB11643", record.certificate)
         kinds["certificate of a relative"] += record.certificate == person.relative_certificate != ""
         kinds["pinyin"] += record.name.isascii() and "?" not in record.name
         kinds["swapped"] += record.name.startswith(f"{person.given}^")

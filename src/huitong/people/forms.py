@@ -31,8 +31,6 @@ _READ = 16
 #: (wrong, right): bytes in the right encoding that a system took for the wrong one.
 _GARBLED_BY = (("latin-1", "gb18030"), ("cp1252", "gb18030"), ("gb18030", "utf-8"))
 
-_ID_WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
-
 
 @dataclass(frozen=True, slots=True)
 class Name:
@@ -171,11 +169,3 @@ def read_date(text: str) -> str:
     """YYYYMMDD, or empty where there is none: also for the dates that systems put where they know none."""
     digits = "".join(one for one in text[:10] if one.isdecimal())
     return "" if len(digits) != 8 or digits.startswith(("0", "19000101", "99")) else digits
-
-
-def is_gb11643(number: str) -> bool:
-    """Whether it is 18 characters long and its check character is right (GB 11643-1999)."""
-    if len(number) != 18 or not number[:17].isdecimal():
-        return False
-    total = sum(weight * int(digit) for weight, digit in zip(_ID_WEIGHTS, number, strict=False))
-    return "10X98765432"[total % 11] == number[17]

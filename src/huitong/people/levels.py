@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from itertools import product
 
-from huitong.people.forms import Address, Name, is_gb11643
+from huitong.people.forms import Address, Name
+from huitong.people.identifiers import normal
 
 MISSING = ""
 #: Of names, best first; what comes after `TYPED` are other names, or this one changed.
@@ -119,11 +120,8 @@ def phones(a: Sequence[str], b: Sequence[str]) -> str:
         return MISSING
     if any(one in b for one in a):
         return "same"
-    return (
-        "one digit"
-        if any(len(one) == len(other) > 9 and within_one(one, other) for one in a for other in b)
-        else ("different")
-    )
+    typed = any(len(one) == len(other) > 9 and within_one(one, other) for one in a for other in b)
+    return "one digit" if typed else "different"
 
 
 def address(a: Address | None, b: Address | None) -> str:
@@ -160,7 +158,7 @@ def certificates(a: Sequence[tuple[str, str]], b: Sequence[tuple[str, str]]) -> 
 def _certificate(kind: str, a: str, b: str) -> str:
     if a == b:
         return "same"
-    typed = not (is_gb11643(a) and is_gb11643(b)) and len(a) > 7 and within_one(a, b)
+    typed = not (normal(kind, a) and normal(kind, b)) and len(a) > 7 and within_one(a, b)
     return "one digit" if typed else "different"
 
 

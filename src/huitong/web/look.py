@@ -88,6 +88,11 @@ def masked(name: str) -> str:
     return f"{name[0]}{'*' * (len(name) - 2)}{name[-1]}"
 
 
+def shown_name(name: str) -> str:
+    """A PN value's group, or a name from elsewhere, as people read it: 王小东, Wang Xiaodong."""
+    return " ".join(name.replace("^", " " if name.isascii() else "").split())
+
+
 def viewer_url(study_uid: str, institution: str = "") -> str:
     """Where OHIF shows the study; with `institution` exactly the one that this institution sent."""
     query = {"StudyInstanceUIDs": study_uid}
@@ -116,7 +121,13 @@ def _environment(language: Language) -> Environment:
         lstrip_blocks=True,
     )
     environment.install_gettext_translations(language.translations, newstyle=True)  # type: ignore[attr-defined]
-    environment.filters |= {"day": shown_date, "time": shown_time, "moment": shown_moment, "size": shown_size}
+    environment.filters |= {
+        "day": shown_date,
+        "time": shown_time,
+        "moment": shown_moment,
+        "size": shown_size,
+        "name": shown_name,
+    }
     environment.globals |= {
         "language": language,
         "languages": list(LANGUAGES.values()),

@@ -21,7 +21,7 @@ from huitong.people.cards import actions as cards
 from huitong.people.model import Question, Record
 from huitong.web.evidence import FIELDS, KINDS, LEVELS, RULES
 from huitong.web.headers import PAGE_POLICY
-from huitong.web.look import dicom_date, page, shown_date
+from huitong.web.look import dicom_date, page, shown_date, shown_name
 from huitong.web.modalities import NAMES
 from huitong.web.place import Place
 from huitong.wire.query import Condition, Level, Match, Query
@@ -162,13 +162,13 @@ def side_by_side(asked: Question) -> Iterator[Line]:
 def _shown(record: Record) -> dict[str, str]:
     known = record.known
     return {
-        "name": " / ".join(name.replace("^", " ") for name in known.names),
+        "name": " / ".join(map(shown_name, known.names)),
         "sex": known.sex,
         "birth_date": shown_date(known.birth_date),
         "certificate": ", ".join(number for _, number in known.certificates),
         "phone": ", ".join(known.phones),
         "address": known.address,
-        "mother": known.mother_name.replace("^", " "),
+        "mother": shown_name(known.mother_name),
         "mother_certificate": ", ".join(number for _, number in known.mother_certificates),
         "birth_order": str(known.birth_order or ""),
     }

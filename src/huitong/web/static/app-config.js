@@ -61,10 +61,42 @@
     },
   };
 
+  // OHIF takes two patient numbers for two patients. Where the studies shown are one person's under several numbers, it
+  // is told the number of the exchange instead, by which it has found them; else it shows the hospital's, as sent.
+  const onePerson = {
+    id: 'huitong.one-person',
+    preRegistration: async ({ servicesManager }) => {
+      const { displaySetService } = servicesManager.services;
+      const persons = new Map();
+      const ask = async conditions => {
+        const answer = await fetch(`${root}/studies?limit=1000&${new URLSearchParams(conditions)}`);
+        return answer.ok ? answer.json() : [];
+      };
+      const value = (row, tag) => row?.[tag]?.Value?.[0];
+      const sent = row => [value(value(row, '00101002'), '00100021'), value(value(row, '00101002'), '00100020')].join('/');
+      const learn = async uid => {
+        const person = value((await ask({ StudyInstanceUID: uid }))[0], '00100020');
+        const studies = person ? await ask({ PatientID: person }) : [];
+        if (new Set(studies.map(sent)).size > 1) {
+          studies.forEach(row => persons.set(value(row, '0020000D'), person));
+        }
+      };
+      displaySetService.subscribe(displaySetService.EVENTS.DISPLAY_SETS_ADDED, ({ displaySetsAdded }) => {
+        for (const instance of displaySetsAdded.flatMap(set => set.instances ?? [set.instance])) {
+          const person = persons.get(instance?.StudyInstanceUID);
+          if (person) instance.PatientID = person;
+        }
+      });
+      if (institution) return; // all is as this institution sent it
+      const opened = query.getAll('StudyInstanceUIDs').flatMap(each => each.split(','));
+      await Promise.all(opened.slice(0, 10).map(learn)).catch(() => undefined); // then it shows what was sent
+    },
+  };
+
   window.config = {
     name: 'huitong',
     routerBasename: '/',
-    extensions: [wholeVoiFunction, namesInHanzi],
+    extensions: [wholeVoiFunction, namesInHanzi, onePerson],
     modes: [],
     customizationService: {},
     showStudyList: false, // the list is ours
