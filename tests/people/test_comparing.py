@@ -54,6 +54,7 @@ WORKED = [
     ("newborns, their order unknown", person("李秀英之子", born="20240101", phones=(PHONE,), address=HOME), person("李秀英之子", born="20240101", phones=(PHONE,), address=HOME), "ask"),
     ("father and son", person("王建国", born="19530510", phones=(PHONE,), address=HOME), person("王小东", phones=(PHONE,), address=HOME), "apart"),
     ("namesakes of one birthday in two cities", person("王伟", phones=(PHONE,), address=HOME), person("王伟", phones=(OTHER_PHONE,), address=OTHER_HOME), "apart"),
+    ("namesakes of one birthday and county, a digit mistyped", person("王伟勇", born="19841105", certificates=(("GB11643", "140105198411050710"),)), person("王伟勇", born="19841105", certificates=(("GB11643", "140105198411050717"),)), "ask"),
     ("namesakes with certificates", person("王伟", certificates=(ID,)), person("王伟", certificates=(OTHER_ID,)), "apart"),
     ("strangers", person("王小东", phones=(PHONE,)), person("李建国", born="19610203", phones=(OTHER_PHONE,)), "apart"),
     ("nothing known", Features(), Features(), "apart"),
