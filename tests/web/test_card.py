@@ -18,6 +18,8 @@ from huitong.web.card import REFUSED, qr
 
 LI = "11010519491231002X"
 
+OURS = {"origin": "http://huitong.example", "sec-fetch-site": "same-origin"}
+
 
 @pytest.fixture
 def person(archive: TestArchive) -> str:
@@ -72,15 +74,23 @@ def test_what_a_scanner_types_opens_the_person_and_records_the_use(
     assert "autofocus" in pages.get("/health-card").text
     [card] = actions.cards_of(archive.reader, person)
     typed = {"code": actions.dynamic_code(archive.reader, card).text, "step": "010104"}
-    opened = pages.ask("POST", "/health-card", data=typed)
+    opened = pages.ask("POST", "/health-card", data=typed, headers=OURS)
     assert str(opened.url).endswith(f"/person/{person}")
     assert opened.status_code == 200
     assert f'href="/health-card/{person}"' in opened.text
-    again = pages.ask("POST", "/health-card", data=typed)
+    again = pages.ask("POST", "/health-card", data=typed, headers=OURS)
     assert again.status_code == 409
     assert "这个码已经用过" in again.text
     assert '<option value="010104" selected>' in again.text
     assert actions.figures(archive.reader).uses_by_step == {"010104": 1}
+
+
+def test_what_another_sites_page_sends_scans_no_card(archive: TestArchive, pages: Browser, person: str) -> None:
+    [card] = actions.cards_of(archive.reader, person)
+    typed = {"code": actions.dynamic_code(archive.reader, card).text, "step": "010104"}
+    elsewhere = {"origin": "http://elsewhere.example", "sec-fetch-site": "cross-site"}
+    assert pages.ask("POST", "/health-card", data=typed, headers=elsewhere).status_code == 403
+    assert actions.figures(archive.reader).uses_by_step == {}
 
 
 def test_every_reason_for_which_a_scan_is_refused_has_its_words() -> None:

@@ -16,7 +16,7 @@ from huitong.base.errors import NotFound
 from huitong.catalog.health_card import OTHER_STEP, STEPS, WINDOW
 from huitong.people.cards import actions
 from huitong.people.cards.model import Attribute, Card, Reason, Refusal, Shown, State, Terminal
-from huitong.web.headers import PAGE_POLICY
+from huitong.web.headers import PAGE_POLICY, same_site
 from huitong.web.i18n import language_of
 from huitong.web.look import masked, page
 from huitong.web.modalities import _
@@ -77,6 +77,7 @@ class CardPages:
             raise NotFound("this server has no health cards")
         if request.method != "POST":
             return self._scan(request, next(iter(STEPS)))
+        same_site(request)
         form = await request.form(max_files=0, max_fields=4)
         text, step = str(form.get("code", "")), str(form.get("step", ""))
         step = step if step in STEPS else OTHER_STEP

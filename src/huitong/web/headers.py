@@ -6,7 +6,10 @@ its workers share. It holds only when the document and everything it loads agree
 
 from __future__ import annotations
 
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from huitong.base.errors import NotAllowed
 
 ISOLATED = {
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -68,3 +71,13 @@ class Isolated:
             await send(message)
 
         await self.app(scope, receive, send_isolated)
+
+
+def same_site(request: Request) -> None:
+    """Raises NotAllowed for what another site's page made the browser send (Fetch Metadata, else Origin)."""
+    site = request.headers.get("sec-fetch-site")
+    origin = request.headers.get("origin", "")
+    # Behind a TLS proxy the scheme is another than the browser's: the host is what has to be ours.
+    same = origin.partition("://")[2] == request.url.netloc
+    if site not in (None, "same-origin") or (site is None and not same):
+        raise NotAllowed("this was sent by another site's page")

@@ -20,7 +20,7 @@ from huitong.people import actions
 from huitong.people.cards import actions as cards
 from huitong.people.model import Question, Record
 from huitong.web.evidence import FIELDS, KINDS, LEVELS, RULES
-from huitong.web.headers import PAGE_POLICY
+from huitong.web.headers import PAGE_POLICY, same_site
 from huitong.web.look import dicom_date, page, shown_date, shown_name
 from huitong.web.modalities import NAMES
 from huitong.web.place import Place
@@ -118,14 +118,8 @@ class PeoplePages:
         return RedirectResponse("/questions" if following is None else f"/question/{following}", 303)
 
     def _registrar(self, request: Request) -> Work:
-        """Raises NotAllowed, also for what another site's page made the browser send (Fetch Metadata, else Origin)."""
-        site = request.headers.get("sec-fetch-site")
-        origin = request.headers.get("origin", "")
-        ours = f"{request.url.scheme}://{request.url.netloc}"
-        # Behind a TLS proxy the scheme is another than the browser's: the host is what has to be ours.
-        same = origin.partition("://")[2] == ours.partition("://")[2]
-        if site not in (None, "same-origin") or (site is None and not same):
-            raise NotAllowed("this was sent by another site's page")
+        """Raises NotAllowed."""
+        same_site(request)
         return self.place.access.registrar(_host(request))
 
     def _may_decide(self, request: Request) -> bool:
