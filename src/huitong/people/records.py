@@ -9,7 +9,19 @@ from functools import cache
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Select, TextClause, delete, func, insert, select, text, tuple_, update
+from sqlalchemy import (
+    BindParameter,
+    Connection,
+    TextClause,
+    bindparam,
+    delete,
+    func,
+    insert,
+    select,
+    text,
+    tuple_,
+    update,
+)
 
 from huitong.people.identifiers import exchange_id, normal
 from huitong.people.model import Demographics, Person, Record, RecordKey
@@ -23,10 +35,21 @@ _AT_ONCE = 500
 
 # --- reading ---
 
+# Made once: SQLAlchemy takes longer to build such a statement than the database to answer it.
+_LIST: BindParameter[Any] = bindparam("some", expanding=True)
+_BY_PK = _RECORDS.where(PATIENT.c.pk.in_(_LIST))
+_BY_NUMBER = _RECORDS.where(PATIENT.c.issuer == bindparam("issuer"), PATIENT.c.number == bindparam("number"))
+_OF_PERSONS = _RECORDS.where(PATIENT.c.person_pk.in_(_LIST)).order_by(PATIENT.c.pk)
+_CERTIFICATES = (
+    select(PATIENT_IDENTIFIER)
+    .where(PATIENT_IDENTIFIER.c.patient_pk.in_(_LIST))
+    .order_by(PATIENT_IDENTIFIER.c.kind, PATIENT_IDENTIFIER.c.value)
+)
 
-def read(tx: Connection, query: Select[Any]) -> list[Record]:
+
+def _read(tx: Connection, query: Any, **named: Any) -> list[Record]:
     """The records of a query over `_RECORDS`."""
-    rows = tx.execute(query).all()
+    rows = tx.execute(query, named).all()
     certificates = _certificates(tx, [row.pk for row in rows])
     return [_record(row, certificates.get(row.pk, {})) for row in rows]
 
@@ -34,26 +57,22 @@ def read(tx: Connection, query: Select[Any]) -> list[Record]:
 def by_pk(tx: Connection, pks: Iterable[int]) -> dict[int, Record]:
     wanted, found = sorted(set(pks)), dict[int, Record]()
     for at in range(0, len(wanted), _AT_ONCE):
-        some = _RECORDS.where(PATIENT.c.pk.in_(wanted[at : at + _AT_ONCE]))
-        found |= {record.pk: record for record in read(tx, some)}
+        found |= {record.pk: record for record in _read(tx, _BY_PK, some=wanted[at : at + _AT_ONCE])}
     return found
 
 
 def by_number(tx: Connection, issuer: str, number: str) -> Record | None:
-    found = read(tx, _RECORDS.where(PATIENT.c.issuer == issuer, PATIENT.c.number == number))
-    return found[0] if found else None
+    return next(iter(_read(tx, _BY_NUMBER, issuer=issuer, number=number)), None)
 
 
 def of_persons(tx: Connection, person_pks: Iterable[int]) -> list[Record]:
-    return read(tx, _RECORDS.where(PATIENT.c.person_pk.in_(list(person_pks))).order_by(PATIENT.c.pk))
+    return _read(tx, _OF_PERSONS, some=list(person_pks))
 
 
 def _certificates(tx: Connection, pks: Sequence[int]) -> dict[int, dict[str, list[tuple[str, str]]]]:
     found: dict[int, dict[str, list[tuple[str, str]]]] = {}
-    table = PATIENT_IDENTIFIER
     for at in range(0, len(pks), _AT_ONCE):
-        some = select(table).where(table.c.patient_pk.in_(pks[at : at + _AT_ONCE]))
-        for row in tx.execute(some.order_by(table.c.kind, table.c.value)):
+        for row in tx.execute(_CERTIFICATES, {"some": list(pks[at : at + _AT_ONCE])}):
             found.setdefault(row.patient_pk, {}).setdefault(row.whose, []).append((row.kind, row.value))
     return found
 
@@ -184,14 +203,21 @@ def _json(said: Mapping[str, int]) -> str:
 
 def put_keys(tx: Connection, pk: int, keys: Iterable[str]) -> None:
     """What the record is looked up by from now on."""
-    tx.execute(delete(PATIENT_KEY).where(PATIENT_KEY.c.patient_pk == pk))
+    tx.execute(_FORGET_KEYS, {"pk": pk})
     if rows := [{"key": key, "patient_pk": pk} for key in sorted(set(keys))]:
-        tx.execute(insert(PATIENT_KEY), rows)
+        tx.execute(_PUT_KEYS, rows)
+
+
+_FORGET_KEYS = delete(PATIENT_KEY).where(PATIENT_KEY.c.patient_pk == bindparam("pk"))
+_PUT_KEYS = insert(PATIENT_KEY)
 
 
 def note_matched(tx: Connection, pk: int, revision: int) -> None:
     """It has been compared with others as of this revision."""
-    tx.execute(update(PATIENT).where(PATIENT.c.pk == pk).values(matched_revision=revision))
+    tx.execute(_NOTE_MATCHED, {"which": pk, "compared": revision})
+
+
+_NOTE_MATCHED = update(PATIENT).where(PATIENT.c.pk == bindparam("which")).values(matched_revision=bindparam("compared"))
 
 
 def match_again(tx: Connection, person_pks: Iterable[int]) -> None:
@@ -214,13 +240,22 @@ def set_active(tx: Connection, pk: int, active: bool) -> None:
 
 def sharing_certificates(tx: Connection, pk: int, certificates: Iterable[tuple[str, str]], limit: int) -> list[int]:
     """Other records with one of these, their own or as that of the mother (for whom these are the mother's)."""
-    table, wanted = PATIENT_IDENTIFIER, list(certificates)
+    wanted = [(value, kind) for kind, value in certificates]
     if not wanted:
         return []
-    query = select(table.c.patient_pk).where(
-        tuple_(table.c.value, table.c.kind).in_([(value, kind) for kind, value in wanted]), table.c.sound == 1
+    return list(tx.execute(_SHARING_CERTIFICATES, {"some": wanted, "pk": pk, "most": limit}).scalars())
+
+
+_SHARING_CERTIFICATES = (
+    select(PATIENT_IDENTIFIER.c.patient_pk)
+    .where(
+        tuple_(PATIENT_IDENTIFIER.c.value, PATIENT_IDENTIFIER.c.kind).in_(_LIST),
+        PATIENT_IDENTIFIER.c.sound == 1,
+        PATIENT_IDENTIFIER.c.patient_pk != bindparam("pk"),
     )
-    return list(tx.execute(query.where(table.c.patient_pk != pk).distinct().limit(limit)).scalars())
+    .distinct()
+    .limit(bindparam("most"))
+)
 
 
 def sharing_keys(tx: Connection, pk: int, keys: Iterable[str], most_of_one: int) -> list[int]:
