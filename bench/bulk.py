@@ -2,7 +2,8 @@
 
 The rows are those that the server itself wrote of a few studies sent to it (`PATTERNS`), with the UIDs, names, numbers
 and dates of others put in; names and tokens are made by the functions of `imaging`. Indices are dropped and made again,
-as the database describes them. There are no images behind such rows: this is an archive to be searched in.
+as the database describes them. There are no images behind such rows: this is an archive to be searched in. Nor are
+there records of patients: a study of which none is known is answered with its institution's own number.
 """
 
 from __future__ import annotations
@@ -93,7 +94,7 @@ def rows_of(pattern: Pattern, number: int, pks: Sequence[int]) -> tuple[_Row, _R
     of_study = pattern.study | {
         "pk": pks[0], "institution": INSTITUTIONS[number % len(INSTITUTIONS)], "study_uid": one.uid,
         "patient_id": one.patient_id, "patient_name": shown, "name_forms": forms, "study_date": one.date,
-        "study_time": begins, "accession_number": one.accession, "attributes": attributes,
+        "study_time": begins, "accession_number": one.accession, "attributes": attributes, "patient_pk": None,
     }  # fmt: skip
     series_attributes = _put(pattern.series["attributes"], (was.series_uid, one.series_uid))
     of_series = pattern.series | {

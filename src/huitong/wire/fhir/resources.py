@@ -28,7 +28,8 @@ def instant(at_ms: int) -> str:
 
 
 def meta(version: int, changed_at_ms: int) -> Resource:
-    return {"versionId": str(version), "lastUpdated": instant(changed_at_ms)}
+    """Without a time (0) where none is known."""
+    return {"versionId": str(version), **({"lastUpdated": instant(changed_at_ms)} if changed_at_ms else {})}
 
 
 def identifier(system: str, value: str, use: str = "") -> Resource:
