@@ -6,6 +6,8 @@ MAKEFLAGS += --no-print-directory
 
 BIN := .venv/bin
 ARGS ?=
+# Two at a time, each file by one of them: most tests wait, for a disk, a server or a browser.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 
 .PHONY: help
 help:  ## Say what each recipe does
@@ -40,12 +42,12 @@ test-tools:  ## Install what tests drive beside Python and Node: dcmtk, strace, 
 
 .PHONY: test
 test: setup test-tools  ## Run all tests, those of the main job on either home (ARGS="-k name" for some)
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(PYTEST) $(ARGS)
 	@$(MAKE) test-scaled
 
 .PHONY: test-scaled
 test-scaled: setup test-tools  ## Run the tests of the main job on PostgreSQL and S3, started for them
-	@$(BIN)/python -m pytest --home scaled -m "not scaled" tests/app tests/imaging tests/web $(ARGS) || [ "$$?" -eq 5 -a -n "$(ARGS)" ]
+	@$(PYTEST) --home scaled -m "not scaled" tests/app tests/directory tests/imaging tests/people tests/web $(ARGS) || [ "$$?" -eq 5 -a -n "$(ARGS)" ]
 
 .PHONY: lint
 lint: .venv/.python-ready  ## Look for faults and departures from the house style in the text of the code

@@ -83,8 +83,7 @@ def test_questions_are_the_same_each_time_and_different_from_each_other(question
     assert len(paths) == len(set(paths)) > 0
 
 
-#: Keys (that of the patient, too, of whom nothing is written), places of bytes, lengths that go with those of names, and
-#: when it came.
+#: Keys (no patient is written), places of bytes, lengths that go with those of names, and when it came.
 _OF_ITS_OWN = {
     "pk", "study_pk", "series_pk", "patient_pk", "institution", "sha256", "record_at", "payload_at", "payload_bytes",
     "tail_bytes", "size_bytes", "frames", "first_at_ms", "last_at_ms", "received_at_ms",
