@@ -195,6 +195,9 @@ class PostgresSession(Session):
         with _faults():
             self._raw = _connected(url, _OPTIONS, autocommit=True, row_factory=_by_index_and_name)
             self._cursor = self._raw.cursor()
+            # Of what is not asked for rows. Within a pipeline its results may come after another statement has begun;
+            # on one cursor for both, that statement would take them for its own.
+            self._told = self._raw.cursor()
 
     @contextmanager
     def write(self) -> Iterator[None]:
@@ -205,12 +208,12 @@ class PostgresSession(Session):
     @contextmanager
     def snapshot(self) -> Iterator[None]:
         with _faults():
-            self._cursor.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            self._told.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
             try:
                 yield
             finally:
                 with suppress(psycopg.Error):  # the connection is gone: then so is the transaction
-                    self._cursor.execute("ROLLBACK")
+                    self._told.execute("ROLLBACK")
 
     def lock(self, names: Iterable[str]) -> None:
         self.rows(_LOCK, {"keys": lock_keys(names)})
@@ -226,12 +229,12 @@ class PostgresSession(Session):
 
     def run(self, sql: str, parameters: Mapping[str, Any]) -> None:
         with _faults():
-            self._cursor.execute(_as_psycopg(sql), parameters)
+            self._told.execute(_as_psycopg(sql), parameters)
 
     def run_many(self, sql: str, rows: Sequence[Mapping[str, Any]]) -> None:
         if rows:
             with _faults():
-                self._cursor.executemany(_as_psycopg(sql), rows)
+                self._told.executemany(_as_psycopg(sql), rows)
 
     @property
     def broken(self) -> bool:
