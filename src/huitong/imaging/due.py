@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from huitong.imaging.ready import METADATA, THUMBNAIL
 from huitong.store import ledger
 from huitong.store.database import Session
 
@@ -24,6 +25,8 @@ class Content:
     series: list[Any] = field(default_factory=list)
     #: What `lookups.stored_of` reads, in the order of series and instance number, variants too.
     instances: list[Any] = field(default_factory=list)
+    #: (kind, owner, revision) of what the index says was made ready; whether it can be read back is another question.
+    ready: set[tuple[str, int, int]] = field(default_factory=set)
 
 
 def quiet_studies(session: Session, before_ms: int, but: Collection[int], most: int) -> list[Any]:
@@ -48,16 +51,9 @@ def content_of(session: Session, study_pks: Sequence[int]) -> dict[int, Content]
         found[row["study_pk"]].series.append(row)
     for row in session.rows(_INSTANCES.format(which=which), parameters):
         found[row["study_pk"]].instances.append(row)
+    for row in session.rows(_READY.format(which=which), {"metadata": METADATA, "thumbnail": THUMBNAIL, **parameters}):
+        found[row["study_pk"]].ready.add((row["kind"], row["owner_pk"], row["revision"]))
     return found
-
-
-def made_ready(session: Session, kind: str, owner_pks: Sequence[int]) -> set[tuple[int, int]]:
-    """(owner, revision) of what the index says was made ready."""
-    if not owner_pks:
-        return set()
-    which, parameters = _listed(owner_pks)
-    rows = session.rows(_READY.format(which=which), {"kind": kind, **parameters})
-    return {(row["owner_pk"], row["revision"]) for row in rows}
 
 
 def say(session: Session, settled: Iterable[tuple[Any, dict[str, Any]]], at: datetime) -> None:
@@ -99,5 +95,16 @@ _INSTANCES = """
     ORDER BY series.study_pk, series.series_number IS NULL, series.series_number, series.pk,
              instance.instance_number IS NULL, instance.instance_number, instance.pk, instance.variant
 """
-_READY = "SELECT owner_pk, revision FROM ready WHERE kind = :kind AND owner_pk IN ({which})"
+_READY = """
+    SELECT series.study_pk, ready.kind, ready.owner_pk, ready.revision
+    FROM series
+    JOIN ready ON ready.kind = :metadata AND ready.owner_pk = series.pk
+    WHERE series.study_pk IN ({which})
+    UNION ALL
+    SELECT series.study_pk, ready.kind, ready.owner_pk, ready.revision
+    FROM series
+    JOIN instance ON instance.series_pk = series.pk
+    JOIN ready ON ready.kind = :thumbnail AND ready.owner_pk = instance.pk
+    WHERE series.study_pk IN ({which})
+"""
 _SETTLE = "UPDATE study SET settled_revision = :revision WHERE pk = :pk AND revision = :revision RETURNING pk"

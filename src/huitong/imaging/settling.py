@@ -135,38 +135,28 @@ class Settler:
     def _look_at(self, study: Any, content: due.Content, made: list[Made]) -> _LookedAt:
         """Its manifest; what is to be ready for its viewers is added to `made`."""
         instances = [lookups.stored_of(row) for row in content.instances]
-        made += self._make_ready(content.series, instances)
+        made += self._make_ready(content, instances)
         return _LookedAt(study, manifest(content.series, instances))
 
-    def _make_ready(self, series: list[Any], contents: list[StoredInstance]) -> Iterator[Made]:
+    def _make_ready(self, content: due.Content, instances: list[StoredInstance]) -> Iterator[Made]:
         """What cannot be made is left to the first reader who asks for it."""
         ready = ready_of(self._store)
         wanted: list[tuple[str, int, int, Callable[[], Made]]] = []
-        for row in series:
-            mine = [each for each in contents if each.series_uid == row["series_uid"] and each.variant == 0]
+        for row in content.series:
+            mine = [each for each in instances if each.series_uid == row["series_uid"] and each.variant == 0]
             key = (row["pk"], row["revision"])
             wanted.append((METADATA, *key, partial(ready.make_metadata, *key, mine)))
             if mine:
                 middle = mine[(len(mine) - 1) // 2]
                 wanted.append((THUMBNAIL, middle.pk, 0, partial(ready.make_thumbnail, middle)))
-        there = self._there(wanted)
         for kind, owner_pk, revision, make in wanted:
             if self._stop.is_set():
                 return
             try:
-                if (kind, owner_pk, revision) not in there or not ready.has(kind, owner_pk, revision):
+                if (kind, owner_pk, revision) not in content.ready or not ready.has(kind, owner_pk, revision):
                     yield make()
             except Exception as e:
                 log.warning("not made ready", kind=kind, owner=owner_pk, error=repr(e))
-
-    def _there(self, wanted: list[tuple[str, int, int, Callable[[], Made]]]) -> set[tuple[str, int, int]]:
-        """What the index says is ready; whether it can be read back is another question."""
-        with self._store.database.reading() as session:
-            return {
-                (kind, *each)
-                for kind in (METADATA, THUMBNAIL)
-                for each in due.made_ready(session, kind, [owner for its, owner, _, _ in wanted if its == kind])
-            }
 
     def _keep_ready(self, made: list[Made]) -> None:
         """What cannot be kept is made again for the first reader who asks for it."""
