@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice, product
@@ -14,7 +15,9 @@ from itertools import islice, product
 from huitong.wire import pinyin
 from huitong.wire.text import fold
 
-_HANZI = re.compile("[\u3007\u3400-\u9fff\ue000-\uf8ff\uf900-\ufaff\U00020000-\U0003ffff]+")
+#: A hanzi, those of private use too (GB 18030 has rare names there), as a class of regular expressions.
+HANZI = "[\u3007\u3400-\u9fff\ue000-\uf8ff\uf900-\ufaff\U00020000-\U0003ffff]"
+_HANZI = re.compile(f"{HANZI}+")
 #: What separates family and given name, in DICOM (PS3.5 6.2.1), HL7 v2 and on paper.
 _SEPARATORS = re.compile(r"[\^\s·•・,，]+")
 #: What is left where a decoder met bytes that it could not read.
@@ -56,6 +59,15 @@ class Address:
     digits: str
 
 
+def rereadings(text: str, mistaken: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """(right encoding, what it gives) for each (wrong, right) in which the text can be read again."""
+    for wrong, right in mistaken:
+        try:
+            yield right, text.encode(wrong).decode(right)
+        except UnicodeError:
+            continue
+
+
 def repaired(text: str) -> str:
     """What was meant by a text whose bytes were read in a wrong encoding; empty if too much of it is lost.
 
@@ -64,11 +76,7 @@ def repaired(text: str) -> str:
     """
     if text.isascii():
         return "" if "?" in text or "\x00" in text else text
-    for wrong, right in _GARBLED_BY:
-        try:
-            meant = text.encode(wrong).decode(right)
-        except UnicodeError:
-            continue
+    for _, meant in rereadings(text, _GARBLED_BY):
         if _HANZI.fullmatch(_SEPARATORS.sub("", meant).replace("=", "")):
             return meant
     return "" if _LOST.search(text) else text

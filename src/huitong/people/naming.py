@@ -7,10 +7,11 @@ from collections.abc import Iterable
 from enum import IntEnum
 from functools import lru_cache
 
+from huitong.people.forms import HANZI, rereadings
 from huitong.wire.names import name_forms_of
 from huitong.wire.text import fold
 
-_HANZI = re.compile("[\u3007\u3400-\u9fff\ue000-\uf8ff\uf900-\ufaff\U00020000-\U0003ffff]")
+_HANZI = re.compile(HANZI)
 #: What is left where a decoder met bytes that it could not read.
 _LOST = re.compile("[\ufffd?？]|锟斤拷|烫烫|屯屯")
 #: (wrong, right): octets of the right encoding that some system has read as the wrong one.
@@ -68,11 +69,7 @@ def mended(name: str) -> str:
     >>> mended("ÍõÐ¡Ã÷")
     '王小明'
     """
-    for wrong, right in _MISTAKEN:
-        try:
-            text = name.encode(wrong).decode(right)
-        except UnicodeError:
-            continue
+    for right, text in rereadings(name, _MISTAKEN):
         bare = re.sub(r"[\^\s=]", "", text)
         if text != name and bare and all(map(_HANZI.match, bare)) and (right == "utf-8" or not _HANZI.search(name)):
             return text
