@@ -16,6 +16,7 @@ import orjson
 from huitong.people.identifiers import exchange_id, normal
 from huitong.people.model import Certificate
 from huitong.store.database import Session
+from huitong.store.tables import sorted_json
 
 _COLUMNS = ("names", "sex", "birth_date", "phones", "address", "mother_name")
 
@@ -32,7 +33,12 @@ def register_arrival(
     if not there:
         person = session.insert(_ADD_PERSON, {"id": exchange_id(secrets.randbits(80))})
         times = {name: 0 for name in _COLUMNS if said.get(name)} | ({"certificates": 0} if certificates else {})
-        row = {**key, "person": person, **{name: said.get(name, "") for name in _COLUMNS}, "said": _json(times)}
+        row = {
+            **key,
+            "person": person,
+            **{name: said.get(name, "") for name in _COLUMNS},
+            "said": sorted_json(times),
+        }
         if added := session.rows(_ADD, row):
             _add_certificates(session, added[0][0], certificates)
             return int(added[0][0])
@@ -63,7 +69,7 @@ def _fill(session: Session, row: Any, said: Mapping[str, str], certificates: tup
     sql = (
         f"UPDATE patient SET {sets}said = :now, revision = revision + 1 WHERE pk = :pk AND said = :before RETURNING pk"  # noqa: S608 - names are ours
     )
-    values = {**more, "now": _json(times), "before": row["said"], "pk": row["pk"]}
+    values = {**more, "now": sorted_json(times), "before": row["said"], "pk": row["pk"]}
     if session.rows(sql, values):
         _add_certificates(session, row["pk"], first)
 
@@ -75,7 +81,3 @@ def _add_certificates(session: Session, pk: int, certificates: tuple[Certificate
         "VALUES (:pk, 'own', :kind, :value, :sound) ON CONFLICT DO NOTHING",
         [{"pk": pk, "kind": kind, "value": value, "sound": sound} for kind, value, sound in dict.fromkeys(rows)],
     )
-
-
-def _json(times: Mapping[str, int]) -> str:
-    return orjson.dumps(dict(times), option=orjson.OPT_SORT_KEYS).decode()

@@ -12,10 +12,7 @@ from sqlalchemy import BindParameter, Connection, bindparam, func, insert, or_, 
 from huitong.people import records
 from huitong.people.model import Evidence, LinkEvent, Question, Record
 from huitong.people.tables import LINK_EVENT, PATIENT, PERSON, QUESTION
-
-
-def _json(body: Any) -> str:
-    return orjson.dumps(body, option=orjson.OPT_SORT_KEYS).decode()
+from huitong.store.tables import sorted_json
 
 
 def _time(at_ms: int) -> datetime:
@@ -35,7 +32,7 @@ def resolve(tx: Connection, person_pk: int, into: int | None) -> None:
 
 
 def add_event(tx: Connection, *, moved: Sequence[int], evidence: Evidence, **columns: Any) -> int:
-    row = {**columns, "moved": _json(sorted(moved)), "evidence": _json(evidence.body())}
+    row = {**columns, "moved": sorted_json(sorted(moved)), "evidence": sorted_json(evidence.body())}
     return int(tx.execute(insert(LINK_EVENT).values(row).returning(LINK_EVENT.c.pk)).scalar_one())
 
 
@@ -109,7 +106,13 @@ def question_row(tx: Connection, one: int, other: int) -> Any:
 
 def ask(tx: Connection, one: int, other: int, evidence: Evidence, at_ms: int) -> int:
     low, high = sorted((one, other))
-    row = {"low_pk": low, "high_pk": high, "state": "open", "evidence": _json(evidence.body()), "asked_at_ms": at_ms}
+    row = {
+        "low_pk": low,
+        "high_pk": high,
+        "state": "open",
+        "evidence": sorted_json(evidence.body()),
+        "asked_at_ms": at_ms,
+    }
     return int(tx.execute(insert(QUESTION).values(row).returning(QUESTION.c.pk)).scalar_one())
 
 
@@ -122,7 +125,9 @@ def settle(tx: Connection, pk: int, state: str, who: str, at_ms: int | None, not
 def ask_again(tx: Connection, pk: int, evidence: Evidence, at_ms: int) -> None:
     """A question that a rule had answered is open once more."""
     settle(tx, pk, "open", "", None)
-    tx.execute(update(QUESTION).where(QUESTION.c.pk == pk).values(evidence=_json(evidence.body()), asked_at_ms=at_ms))
+    tx.execute(
+        update(QUESTION).where(QUESTION.c.pk == pk).values(evidence=sorted_json(evidence.body()), asked_at_ms=at_ms)
+    )
 
 
 def between(tx: Connection, some: Iterable[int], others: Iterable[int], state: str) -> bool:

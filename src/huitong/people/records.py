@@ -26,6 +26,7 @@ from sqlalchemy import (
 from huitong.people.identifiers import exchange_id, normal
 from huitong.people.model import Demographics, Person, Record, RecordKey
 from huitong.people.tables import PATIENT, PATIENT_IDENTIFIER, PATIENT_KEY, PERSON
+from huitong.store.tables import sorted_json
 
 _INTO = PATIENT.alias("into")
 _RECORDS = select(PATIENT, _INTO.c.number.label("into_number")).outerjoin(_INTO, _INTO.c.pk == PATIENT.c.merged_into_pk)
@@ -178,7 +179,7 @@ def change(tx: Connection, pk: int, known: Demographics, said: Mapping[str, int]
     tx.execute(
         update(PATIENT)
         .where(PATIENT.c.pk == pk)
-        .values(**columns, said=_json(said), revision=PATIENT.c.revision + 1, active=1)
+        .values(**columns, said=sorted_json(dict(said)), revision=PATIENT.c.revision + 1, active=1)
     )
     tx.execute(delete(PATIENT_IDENTIFIER).where(PATIENT_IDENTIFIER.c.patient_pk == pk))
     rows = [
@@ -194,11 +195,7 @@ def change(tx: Connection, pk: int, known: Demographics, said: Mapping[str, int]
 
 def note_said(tx: Connection, pk: int, said: Mapping[str, int]) -> None:
     """The same was said again, later."""
-    tx.execute(update(PATIENT).where(PATIENT.c.pk == pk).values(said=_json(said)))
-
-
-def _json(said: Mapping[str, int]) -> str:
-    return orjson.dumps(dict(said), option=orjson.OPT_SORT_KEYS).decode()
+    tx.execute(update(PATIENT).where(PATIENT.c.pk == pk).values(said=sorted_json(dict(said))))
 
 
 def put_keys(tx: Connection, pk: int, keys: Iterable[str]) -> None:

@@ -16,7 +16,7 @@ import orjson
 from sqlalchemy import Connection, desc, select, text
 
 from huitong.store.database import Session
-from huitong.store.tables import LEDGER
+from huitong.store.tables import LEDGER, sorted_json
 
 _FIRST = bytes(32)
 
@@ -60,7 +60,7 @@ _APPEND = """
 def _line(
     before: bytes | None, at: datetime, kind: str, institution: str, subject: str, body: dict[str, Any]
 ) -> dict[str, Any]:
-    text = orjson.dumps(body, option=orjson.OPT_SORT_KEYS).decode()
+    text = sorted_json(body)
     at_ms = round(at.timestamp() * 1000)
     line = {"at_ms": at_ms, "kind": kind, "institution": institution, "subject": subject, "body": text}
     return {**line, "hash": _hash(before or _FIRST, line)}

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import orjson
 from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, Table, Text
 
 METADATA = MetaData()
@@ -11,6 +14,12 @@ Words = Text().with_variant(Text(collation="C"), "postgresql")
 
 #: SQLite gives rowid keys only to INTEGER; PostgreSQL needs 64 bits.
 Key = BigInteger().with_variant(Integer, "sqlite")
+
+
+def sorted_json(body: Any) -> str:
+    """JSON as columns keep it: keys in order, so that the same is the same text."""
+    return orjson.dumps(body, option=orjson.OPT_SORT_KEYS).decode()
+
 
 PACK = Table(
     "pack",
