@@ -223,7 +223,11 @@ def find_instances(
     )
     page = _page(session, below, query, limit, count_limit)
     persons = Persons(session, page.rows, issuer) if query.institution is None else None
-    answers = [_instance_json(r, _header(lookups.stored_of(r), read_header), query, persons) for r in page.rows]
+    stored = [lookups.stored_of(r) for r in page.rows]
+    answers = [
+        _instance_json(r, each, _header(each, read_header), query, persons)
+        for r, each in zip(page.rows, stored, strict=True)
+    ]
     return Found(answers, page.total, page.at_least, page.next)
 
 
@@ -248,8 +252,9 @@ def _header(stored: StoredInstance, read_header: HeaderReader) -> dict[str, Any]
         return known
 
 
-def _instance_json(r: Any, header: dict[str, Any], query: Query, persons: Persons | None) -> dict[str, Any]:
-    stored = lookups.stored_of(r)
+def _instance_json(
+    r: Any, stored: StoredInstance, header: dict[str, Any], query: Query, persons: Persons | None
+) -> dict[str, Any]:
     known = {tag: element for tag, element in header.items() if "BulkDataURI" not in element}
     if persons is not None:
         persons.say(known, r)

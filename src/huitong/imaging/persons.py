@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from huitong.imaging.plan import RECORD
+from huitong.imaging.plan import ISSUED_BY, RECORD
 from huitong.people import actions as people
 from huitong.store.database import Session
 from huitong.wire.query import Condition, Match, Query
@@ -32,7 +32,7 @@ def by_person(session: Session, query: Query, issuer: str) -> Query:
 
 def _understood(session: Session, condition: Condition, issuer: str) -> list[Condition]:
     if condition.tag == ISSUER and condition.match is Match.EQUAL:
-        return [] if issuer in condition.values else [replace(condition, tag=f"{ISSUER}.institution")]
+        return [] if issuer in condition.values else [replace(condition, tag=ISSUED_BY)]
     if condition.tag != PATIENT_ID or condition.match not in (Match.EQUAL, Match.WILDCARD):
         return [condition]
     found = [people.records_of_number(session, value.strip("*")) for value in condition.values]

@@ -91,7 +91,7 @@ _COLUMNS = {
 #: Records of people, by key: what a search by person asks for.
 RECORD = "00100020.record"
 #: That the number was issued by this institution.
-_ISSUED_BY = "00100021.institution"
+ISSUED_BY = "00100021.institution"
 #: Columns with an index of their own, the most selective first: it leads, the others are looked at.
 RANKED = (
     "study_uid", "patient_pk", "accession_number", "patient_id", "patient_birth_date", "study_id", "institution",
@@ -139,7 +139,7 @@ def add_study_condition(plan: Plan, condition: Condition) -> None:
     tag = bounded(condition).tag
     if tag == RECORD:
         _key(plan, "patient_pk", map(int, condition.values))
-    elif tag == _ISSUED_BY:
+    elif tag == ISSUED_BY:
         _key(plan, "institution", condition.values)
     elif tag in MODALITIES:
         plan.modalities.append(condition)
