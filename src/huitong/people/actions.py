@@ -31,7 +31,7 @@ from huitong.people.model import (
     Registration,
 )
 from huitong.people.receiving import EVENTS, take_message
-from huitong.people.searching import search
+from huitong.people.searching import people, search
 from huitong.people.tables import NUMBERED, TABLES
 from huitong.people.visiting import Visit, visits_of
 from huitong.wire.text import fold
@@ -136,10 +136,7 @@ def find_people(work: Work, text: str, *, birth_date: str = "", limit: int = 50)
         pks = [*records.with_number(tx, text.strip(), _MOST_FOUND), *records.with_form(tx, form, _MOST_FOUND)]
         found = [r for r in records.by_pk(tx, pks).values() if not birth_date or r.known.birth_date == birth_date]
         persons = dict.fromkeys([*([by_id.pk] if by_id else []), *(record.person_pk for record in found)])
-        wanted = list(persons)[:limit]
-        ids = records.exchange_ids(tx, wanted)
-        every = records.of_persons(tx, wanted)
-    return [(Person(pk, ids[pk]), [record for record in every if record.person_pk == pk]) for pk in wanted]
+        return people(tx, list(persons)[:limit])
 
 
 def match(work: Work, known: Demographics, *, limit: int = 10) -> list[Candidate]:

@@ -88,7 +88,7 @@ def search(work: Work, conditions: Sequence[Condition], *, after: int = 0, limit
     with work.store.database.read() as tx:
         offered = _offered(tx, conditions, after)
         for at in range(0, len(offered), _AT_ONCE):
-            for each in _people(tx, offered[at : at + _AT_ONCE]):
+            for each in people(tx, offered[at : at + _AT_ONCE]):
                 if all(holds(condition, *each) for condition in conditions):
                     total += 1
                     found += [each] if len(found) < limit else []
@@ -98,7 +98,8 @@ def search(work: Work, conditions: Sequence[Condition], *, after: int = 0, limit
     return Page(found, total if whole else None, None if whole else offered[-1])
 
 
-def _people(tx: Connection, pks: Sequence[int]) -> list[Found]:
+def people(tx: Connection, pks: Sequence[int]) -> list[Found]:
+    """The persons of these keys, in this order, each with all its records."""
     ids, known = records.exchange_ids(tx, pks), _by_person(records.of_persons(tx, pks))
     return [(Person(pk, ids[pk]), known.get(pk, [])) for pk in pks]
 
