@@ -45,7 +45,7 @@ class Sender(threading.Thread):
 
 
 class StowSender(Sender):
-    """Three objects a request; counts those that the answer names as kept."""
+    """Three objects a request; counts those that the answer names as kept, also where it refuses others (202)."""
 
     def run(self) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
@@ -71,6 +71,7 @@ class StowSender(Sender):
         said = answer.read()
         if answer.status != 200:
             self.trouble = f"{answer.status} {said[:300]!r}"
+        if answer.status not in (200, 202):
             return
         kept = {ref["00081155"]["Value"][0] for ref in json.loads(said)["00081199"]["Value"]}
         for uid, file in objects:
