@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import Connection, event, text
 from tests import homes
 from tests.archives import TestArchive, archive_in
 from tests.objects import part10
 
 from huitong.base.errors import NotFound, StoreDamaged
 from huitong.base.lru import Lru
-from huitong.imaging import actions, places
+from huitong.imaging import actions, lookups, places
 from huitong.imaging.model import Kept
 from huitong.wire.dicom.frames import Frames
 
@@ -135,7 +136,7 @@ def test_a_studys_page_shows_a_bounded_number_of_series(archive: TestArchive, mo
     assert (study.series_count, [s.number for s in series]) == (6, [0, 1, 1])
 
 
-def test_a_page_of_studies_takes_two_statements_for_its_pictures(archive: TestArchive) -> None:
+def test_a_page_of_studies_takes_three_statements_for_its_pictures(archive: TestArchive) -> None:
     study = {"StudyInstanceUID": "3.1"}
     picture = {**study, "SeriesInstanceUID": "3.2"}
     archive.keep_now(*(part10(SOPInstanceUID=f"3.{n}", InstanceNumber=n, **picture) for n in (3, 4, 5)))
@@ -143,9 +144,27 @@ def test_a_page_of_studies_takes_two_statements_for_its_pictures(archive: TestAr
     rows = archive.rows()
     with counted(archive) as ran:
         found = actions.representatives(archive.reader, rows)
-    assert len(ran) == 2
+    assert len(ran) == 3
     assert dict(zip([r.study_uid for r in rows], found, strict=True)) == {"1.1": ("1.2", "1.3"), "3.1": ("3.2", "3.4")}
     assert actions.representatives(archive.reader, []) == []
+
+
+@pytest.mark.embedded
+def test_pictures_of_a_page_are_looked_up_however_large_the_archive(archive: TestArchive) -> None:
+    archive.keep_now(part10(StudyInstanceUID="3.1"), part10(StudyInstanceUID="4.1"))
+    rows = archive.rows()
+    plans: list[str] = []
+
+    def explained(connection: Connection, _cursor: object, statement: str, parameters: object, *_: object) -> None:
+        if not statement.startswith("EXPLAIN"):
+            plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)  # type: ignore[arg-type]
+            plans.extend(row[3] for row in plan)
+
+    with archive.store.database.read() as tx:
+        event.listen(tx, "before_cursor_execute", explained)
+        lookups.representatives(tx, [(each.institution, each.study_uid) for each in rows])
+    assert plans
+    assert not [step for step in plans if re.match(r"SCAN (study|series|instance)\b", step)], plans
 
 
 def test_an_object_sent_again_after_its_pack_was_lost_is_found_at_its_new_place(tmp_path: Path) -> None:

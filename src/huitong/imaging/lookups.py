@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, and_, func, select, tuple_
+from sqlalchemy import Connection, Row, Select, and_, func, select
 
 from huitong.imaging.model import SeriesRow, StoredInstance, StudyRow
 from huitong.imaging.tables import FLAGS, INSTANCE, PACK, SERIES, STUDY
@@ -171,18 +171,19 @@ def middle_uids(tx: Connection, series_pks: Iterable[int]) -> dict[int, str]:
 def representatives(tx: Connection, studies: Sequence[tuple[str, str]]) -> dict[tuple[str, str], tuple[str, str]]:
     """Of each study, given and found by (institution, study UID), the (series UID, SOP instance UID) in the middle of
     its largest series that is likely a picture."""
+    wanted = set(studies)
+    named = select(STUDY.c.pk, STUDY.c.institution, STUDY.c.study_uid).where(
+        STUDY.c.study_uid.in_({study_uid for _, study_uid in wanted})
+    )
+    # Two questions, as of a join SQLite ranks all series there are before it looks at the studies that are meant.
+    keys = {r.pk: key for r in tx.execute(named) if (key := (r.institution, r.study_uid)) in wanted}
     best_first = (SERIES.c.modality.in_(_NO_PICTURES), SERIES.c.instance_count.desc(), *IN_STUDY)
     rank = func.row_number().over(partition_by=SERIES.c.study_pk, order_by=best_first)
-    key = (STUDY.c.institution, STUDY.c.study_uid)
-    ranked = (
-        select(*key, SERIES.c.pk, SERIES.c.series_uid, rank.label("at"))
-        .join(STUDY, STUDY.c.pk == SERIES.c.study_pk)
-        .where(tuple_(*key).in_(list(studies)))
-        .subquery()
-    )
+    of_these = SERIES.c.study_pk.in_(list(keys))
+    ranked = select(SERIES.c.study_pk, SERIES.c.pk, SERIES.c.series_uid, rank.label("at")).where(of_these).subquery()
     best = list(tx.execute(select(ranked).where(ranked.c.at == 1)))
     middle = middle_uids(tx, [r.pk for r in best])
-    return {(r.institution, r.study_uid): (r.series_uid, middle.get(r.pk, "")) for r in best}
+    return {keys[r.study_pk]: (r.series_uid, middle.get(r.pk, "")) for r in best}
 
 
 _NO_PICTURES = ("SR", "PR", "KO", "DOC", "SEG", "RTSTRUCT", "RTPLAN", "REG", "FID", "AU")
