@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from ipaddress import ip_address
 
+from huitong.access.model import Asker, Kind
 from huitong.access.work import Work
 from huitong.base.clock import Clock, now
 from huitong.base.errors import NotAllowed, NotSignedIn
@@ -30,7 +31,7 @@ class Access:
         found = self.directory.by_ae(calling_aet, host)
         if found is None:
             raise NotAllowed(f"AE title {calling_aet!r} is not known from {host}")
-        return self._sending(found, "dimse", host)
+        return self._sending(found, calling_aet, "dimse", host)
 
     def by_message(self, application: str, facility: str, host: str) -> Work:
         """The institution that sends HL7 messages as this application and facility (MSH-3, MSH-4) from this address.
@@ -42,7 +43,7 @@ class Access:
             raise NotAllowed(
                 f"{application[:40]!r} at facility {facility[:40]!r} (MSH-3, MSH-4) is not known from {host}"
             )
-        return self._sending(found, "mllp", host)
+        return self._sending(found, f"{application}@{facility}", "mllp", host)
 
     def by_token(self, authorization: str | None, host: str) -> Work:
         """The institution whose token the header `Authorization: Bearer …` shows (RFC 6750 2.1).
@@ -55,7 +56,7 @@ class Access:
         found = self.directory.by_token(token.strip(), host)
         if found is None:
             raise NotAllowed("the token is not known")
-        return self._sending(found, "http", host)
+        return self._sending(found, found.code, "http", host)
 
     def reader(self, authorization: str | None, host: str) -> Work:
         """May search and view: an institution with its token, or any caller from an address in `readers`."""
@@ -63,7 +64,7 @@ class Access:
             return self.by_token(authorization, host)
         if not _is_within(host, self._store.settings.readers):
             raise NotSignedIn(f"{host} may not read without a token")
-        return self._work(None, "http", host, may_send=False)
+        return self._work(Asker(Kind.OPEN, host), "http", host, may_send=False)
 
     def registrar(self, host: str) -> Work:
         """May read and say which records are one person: any caller from an address in `registrars`.
@@ -72,7 +73,7 @@ class Access:
         """
         if not _is_within(host, self._store.settings.registrars):
             raise NotAllowed(f"{host} is no registrar's address")
-        return replace(self._work(None, "http", host, may_send=False), may_decide=True)
+        return replace(self._work(Asker(Kind.OPEN, host), "http", host, may_send=False), may_decide=True)
 
     def local(self, institution: str | None = None) -> Work:
         """Work of the operator on this machine, on behalf of an institution when one is named.
@@ -81,13 +82,15 @@ class Access:
         """
         if institution is not None and self.directory.get(institution) is None:
             raise NotAllowed(f"institution {institution!r} is not in the directory")
-        return replace(self._work(institution, "local", "", may_send=institution is not None), may_decide=True)
+        asker = Asker(Kind.OPERATOR, institution=institution)
+        return replace(self._work(asker, "local", "", may_send=institution is not None), may_decide=True)
 
-    def _sending(self, institution: Institution, door: str, host: str) -> Work:
-        return self._work(institution.code, door, host, may_send=True)
+    def _sending(self, institution: Institution, name: str, door: str, host: str) -> Work:
+        asker = Asker(Kind.SYSTEM, name, institution.name, institution.code)
+        return self._work(asker, door, host, may_send=True)
 
-    def _work(self, institution: str | None, door: str, host: str, *, may_send: bool) -> Work:
-        return Work(self._store, institution, door, host, self._clock(), may_send, self._clock)
+    def _work(self, asker: Asker, door: str, host: str, *, may_send: bool) -> Work:
+        return Work(self._store, asker, door, host, self._clock(), may_send, self._clock)
 
 
 def _is_within(host: str, networks: Iterable[Network]) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from huitong.access.model import Asker
 from huitong.base.clock import Clock
 from huitong.store.store import Store
 
@@ -17,8 +18,7 @@ class Work:
     """
 
     store: Store
-    #: Code of the institution that asks; None for a reader who is not one.
-    institution: str | None
+    asker: Asker
     #: "dimse", "http", "mllp" or "local".
     door: str
     #: Address of the caller, empty for local work.
@@ -28,6 +28,11 @@ class Work:
     clock: Clock
     #: May say which records are one person.
     may_decide: bool = False
+
+    @property
+    def institution(self) -> str | None:
+        """Code of the institution that asks; None for those who are of none."""
+        return self.asker.institution
 
     def now(self) -> datetime:
         """The time of this moment; `at` is when the work began, which for an association may be hours ago."""
