@@ -54,6 +54,8 @@ class Asker:
     person: str = ""
     #: Public id of the session, not the secret that the browser has; empty without one.
     session: str = ""
+    #: Of a link (`Kind.SHARE`): institution and UID of the one study that it opens.
+    study: tuple[str, str] = ("", "")
 
     def has(self, *roles: Role) -> bool:
         """Whether they have one of these roles."""

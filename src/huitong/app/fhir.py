@@ -233,7 +233,7 @@ def _json(
     request: Request, resource: Resource, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:
     indented = orjson.OPT_INDENT_2 if request.query_params.get("_pretty") == "true" else None
-    said = {"Cache-Control": "no-store", "Vary": "Accept, Authorization", **(headers or {})}
+    said = {"Cache-Control": "no-store", "Vary": "Accept, Authorization, Cookie", **(headers or {})}
     body = orjson.dumps(resource, option=indented)
     return Response(body, status, said, f"{MEDIA_TYPE}; charset=utf-8")
 

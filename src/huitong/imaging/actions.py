@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Row
 
 from huitong.access.work import Work
 from huitong.base.errors import NotAllowed, NotFound
-from huitong.imaging import bulk, finding, lookups, persons, places, search
+from huitong.imaging import bulk, finding, lookups, permitting, persons, places, search
 from huitong.imaging.bulk import Bulk
 from huitong.imaging.keeping import keeper_of
 from huitong.imaging.model import Expected, Kept, Link, Metadata, SeriesRow, StoredInstance, StudyRow
@@ -81,8 +81,7 @@ _SHOWN_SERIES = 500
 
 def new_intake(work: Work) -> Intake:
     """Room for one object on its way in. Raises NotAllowed when the caller may not send."""
-    if not work.may_send:
-        raise NotAllowed("sending is for institutions")
+    permitting.permit_sending(work)
     return work.store.intakes.new()
 
 
@@ -92,9 +91,11 @@ async def keep_instance(work: Work, intake: Intake, expected: Expected | None = 
     `expected` is what C-STORE announced, `None` for a whole PS3.10 file. Raises NotDicom, MissingIdentity,
     IdentityMismatch (the sender's), StoreFull, StoreUnavailable (ours): then nothing of it was kept.
     """
-    if not work.may_send:
+    try:
+        permitting.permit_sending(work)
+    except NotAllowed:
         intake.abandon()
-        raise NotAllowed("sending is for institutions")
+        raise
     return await keeper_of(work.store).keep(work, intake, expected)
 
 
@@ -109,12 +110,14 @@ def find(work: Work, query: Query) -> Found:
     with work.store.database.reading() as session:
         if query.institution is None:
             query = persons.by_person(session, query, settings.exchange_issuer)
+        seen = permitting.seen(session, work, query)
         if query.level is Level.SERIES:
-            return finding.find_series(session, query, settings.exchange_issuer, **bounds)
+            return finding.find_series(session, query, seen, settings.exchange_issuer, **bounds)
         if query.level is Level.INSTANCE:
             read = _header_reader(work)
-            return finding.find_instances(session, query, read, settings.exchange_issuer, **bounds)
+            return finding.find_instances(session, query, seen, read, settings.exchange_issuer, **bounds)
         plan, columns = study_plan(session.kind, query), finding.STUDY_ANSWERED
+        seen.narrow(plan)
         hits = search.find_studies(session, plan, query, columns=columns, **bounds)
         said = Persons(session, hits.rows, settings.exchange_issuer) if query.institution is None else None
     rows = [finding.study_json(r, query, said) for r in hits.rows]
@@ -128,6 +131,7 @@ def list_studies(work: Work, query: Query) -> tuple[list[StudyRow], Found]:
     with work.store.database.reading() as session:
         query = persons.by_person(session, query, settings.exchange_issuer)
         plan = study_plan(session.kind, query, every_sender=True)
+        permitting.seen(session, work, query, every_sender=True).narrow(plan)
         hits = search.find_studies(session, plan, query, limit=limit, count_limit=settings.count_limit)
         known = people.exchange_ids(session, (r["patient_pk"] for r in hits.rows if r["patient_pk"] is not None))
     rows = [lookups.study_row_of(r, known.get(r["patient_pk"], "")) for r in hits.rows]
@@ -139,6 +143,7 @@ def show_study(work: Work, study_uid: str, institution: str | None = None) -> tu
 
     Raises NotFound.
     """
+    institution = permitting.permit(work, study_uid, institution)
     with work.store.database.read() as tx:
         row = lookups.study_row(tx, study_uid, institution)
         if row is None:
@@ -151,7 +156,8 @@ def show_study(work: Work, study_uid: str, institution: str | None = None) -> tu
 
 
 def variants(work: Work, study_uid: str, institution: str | None = None) -> list[StoredInstance]:
-    """Contents that arrived under UIDs that were taken, in series and instance order."""
+    """Contents that arrived under UIDs that were taken, in series and instance order. Raises NotFound."""
+    institution = permitting.permit(work, study_uid, institution)
     with work.store.database.read() as tx:
         every = lookups.instances(tx, study_uid, None, institution, variants=True)
     return [each for each in every if each.variant]
@@ -172,7 +178,10 @@ def located(
     work: Work, study_uid: str, series_uid: str, sop_uid: str, institution: str | None = None
 ) -> StoredInstance | None:
     """As `locate`, from memory; None where it would have to ask the database."""
-    known_places, key = places.by_uid(work.store), (institution, study_uid, series_uid)
+    permitted = permitting.at_hand(work, study_uid, institution)
+    if permitted is None:
+        return None
+    known_places, key = places.by_uid(work.store), (permitted[0], study_uid, series_uid)
     known = known_places.get(key) or known_places.get((*key, sop_uid))
     return known.get(sop_uid) if known is not None else None
 
@@ -182,6 +191,7 @@ def locate(work: Work, study_uid: str, series_uid: str, sop_uid: str, institutio
     found = located(work, study_uid, series_uid, sop_uid, institution)
     if found is not None:
         return found
+    institution = permitting.permit(work, study_uid, institution, "instance")
     known_places, key = places.by_uid(work.store), (institution, study_uid, series_uid)
     with work.store.database.read() as tx:
         known = _read_places(tx, key, sop_uid)
@@ -216,11 +226,13 @@ def locate_all(
     work: Work, study_uid: str, series_uid: str | None = None, institution: str | None = None
 ) -> list[StoredInstance]:
     """All instances of a study or series, in series and instance number order. Raises NotFound when there is none."""
+    what = "study" if series_uid is None else "series"
+    institution = permitting.permit(work, study_uid, institution, what)
     with work.store.database.read() as tx:
         series = lookups.series_of(tx, study_uid, series_uid, institution)
         found = [each for row in series for each in _of_series(work.store, tx, row)]
     if not found:
-        raise NotFound("study" if series_uid is None else "series")
+        raise NotFound(what)
     return found
 
 
@@ -238,6 +250,7 @@ def locate_variant(
     work: Work, study_uid: str, sop_uid: str, sha256: str, institution: str | None = None
 ) -> StoredInstance:
     """One content by its digest, among all that arrived under the same UIDs. Raises NotFound."""
+    institution = permitting.permit(work, study_uid, institution, "instance")
     with work.store.database.read() as tx:
         found = lookups.instances(tx, study_uid, None, institution, sop_uid, variants=True)
     for each in found:
@@ -260,10 +273,12 @@ def links(
     store, lasts_s = work.store, work.store.settings.link_s
     if not lasts_s:
         raise NotFound("signed links are not given here")
+    what = "instance" if sop_uid is not None else "study" if series_uid is None else "series"
+    institution = permitting.permit(work, study_uid, institution, what)
     with store.database.read() as tx:
         found = lookups.instances(tx, study_uid, series_uid, institution, sop_uid)
         if not found:
-            raise NotFound("instance" if sop_uid is not None else "study" if series_uid is None else "series")
+            raise NotFound(what)
         shared = lookups.shared_packs(tx, found[0].pk, {each.blob for each in found})
     urls = {blob: store.blobs.link(blob, lasts_s) for blob in {each.blob for each in found} - shared}
     expires_at = work.now() + timedelta(seconds=lasts_s)
@@ -293,10 +308,12 @@ def header(work: Work, stored: StoredInstance) -> dict[str, Any]:
 
 def metadata(work: Work, study_uid: str, series_uid: str | None = None, institution: str | None = None) -> Metadata:
     """DICOM JSON of all instances of a series or study, ready-made. Raises NotFound."""
+    what = "study" if series_uid is None else "series"
+    institution = permitting.permit(work, study_uid, institution, what)
     with work.store.database.read() as tx:
         series = lookups.series_of(tx, study_uid, series_uid, institution)
     if not series:
-        raise NotFound("study" if series_uid is None else "series")
+        raise NotFound(what)
     ready = ready_of(work.store)
     return ready.study_metadata(series) if series_uid is None else ready.series_metadata(series[0])
 

@@ -20,6 +20,7 @@ from huitong.base.errors import OurFault
 from huitong.imaging import attributes as at
 from huitong.imaging import lookups, plan, search
 from huitong.imaging.model import StoredInstance
+from huitong.imaging.permitting import Seen
 from huitong.imaging.persons import RETURNED, Persons
 from huitong.imaging.tables import INSTANCE, SERIES
 from huitong.store.database import Session
@@ -97,12 +98,12 @@ _SERIES = f"""
 """
 
 
-def find_series(session: Session, query: Query, issuer: str, *, limit: int, count_limit: int) -> Found:
+def find_series(session: Session, query: Query, seen: Seen, issuer: str, *, limit: int, count_limit: int) -> Found:
     """A page of series: of one study, or of all studies that match."""
     up, own = list[Condition](), list[Condition]()
     for condition in map(plan.bounded, query.conditions):
         (up if _goes_up(condition, at.SERIES_TAGS | {"0020000E"}) else own).append(condition)
-    studies = _study_plan(session, query, up)
+    studies = _study_plan(session, query, up, seen)
     where, deep = _compared(studies.values, own, _SERIES_COLUMNS)
     below = _Below(
         studies,
@@ -140,10 +141,11 @@ def _goes_up(condition: Condition, own: Iterable[str]) -> bool:
     return condition.tag.partition(".")[0] not in own and plan.is_study_condition(condition)
 
 
-def _study_plan(session: Session, query: Query, up: list[Condition]) -> plan.Plan:
+def _study_plan(session: Session, query: Query, up: list[Condition], seen: Seen) -> plan.Plan:
     """The studies to look into: those that the query means, narrowed by what its own level says of them."""
     of_study = Query(query.level, tuple(up), study_uid=query.study_uid, institution=query.institution)
     studies = plan.study_plan(session.kind, of_study)
+    seen.narrow(studies)
     for condition in query.conditions:
         if condition.match is Match.EQUAL and condition.tag == "00080060":
             studies.modalities.append(condition)
@@ -202,13 +204,20 @@ HeaderReader = Callable[[StoredInstance], dict[str, Any]]
 
 
 def find_instances(
-    session: Session, query: Query, read_header: HeaderReader, issuer: str, *, limit: int, count_limit: int
+    session: Session,
+    query: Query,
+    seen: Seen,
+    read_header: HeaderReader,
+    issuer: str,
+    *,
+    limit: int,
+    count_limit: int,
 ) -> Found:
     """A page of instances, each answered from its own header. `read_header(stored)` gives it."""
     up, own = list[Condition](), list[Condition]()
     for condition in map(plan.bounded, query.conditions):
         (up if _goes_up(condition, _INSTANCE_COLUMNS) else own).append(condition)
-    studies = _study_plan(session, query, up)
+    studies = _study_plan(session, query, up, seen)
     where, deep = _compared(studies.values, own, _INSTANCE_COLUMNS)
     if query.series_uid is not None:
         where.append(studies.values.among("series.series_uid", [query.series_uid]))

@@ -10,13 +10,15 @@ from dataclasses import replace
 
 from sqlalchemy import Connection
 
+from huitong.access.deciding import Action
+from huitong.access.remembering import forget
 from huitong.access.work import Work
-from huitong.base.errors import BadRequest, NotAllowed, NotFound
-from huitong.people import linking, links, matching, records, registering
+from huitong.base.errors import BadRequest, NotFound
+from huitong.people import linking, links, matching, permitting, records, registering
 from huitong.people.arriving import register_arrival
 from huitong.people.following import Matcher
 from huitong.people.identifiers import read_exchange_id
-from huitong.people.identities import exchange_ids, records_of_number
+from huitong.people.identities import exchange_ids, persons_of_records, records_of_number
 from huitong.people.model import (
     Candidate,
     Demographics,
@@ -31,6 +33,8 @@ from huitong.people.model import (
     Registration,
 )
 from huitong.people.receiving import EVENTS, take_message
+from huitong.people.relations import Relations, ids_of, records_that_are_theirs
+from huitong.people.relations import of_record as relations_of_record
 from huitong.people.searching import people, search
 from huitong.people.tables import NUMBERED, TABLES
 from huitong.people.visiting import Visit, visits_of
@@ -41,11 +45,13 @@ __all__ = [
     "NUMBERED",
     "TABLES",
     "Matcher",
+    "Relations",
     "answer",
     "deactivate",
     "exchange_ids",
     "find_people",
     "history",
+    "ids_of",
     "join",
     "match",
     "merge_numbers",
@@ -54,12 +60,15 @@ __all__ = [
     "person_of",
     "person_page",
     "persons_of",
+    "persons_of_records",
     "question",
     "questions",
     "records_of",
     "records_of_number",
+    "records_that_are_theirs",
     "register",
     "register_arrival",
+    "relations_of_record",
     "search",
     "split",
     "take_message",
@@ -98,7 +107,8 @@ def deactivate(work: Work, issuer: str, number: str) -> None:
 
 
 def person_by_exchange_id(work: Work, exchange_id: str) -> Person:
-    """Who this id leads to, through all joins. Raises NotFound."""
+    """Who this id leads to, through all joins. Raises NotFound. A `Person` is proof of having asked."""
+    permitting.permit_person(work, exchange_id, Action.SEE_PERSON)
     with work.store.database.read() as tx:
         found = records.person_by_id(tx, read_exchange_id(exchange_id))
     if found is None:
@@ -107,7 +117,7 @@ def person_by_exchange_id(work: Work, exchange_id: str) -> Person:
 
 
 def person_of(work: Work, issuer: str, number: str) -> Person | None:
-    """Whose number this is."""
+    """Whose number this is; for other rooms, which decide for themselves."""
     return persons_of(work, [(issuer, number)]).get((issuer, number))
 
 
@@ -126,25 +136,39 @@ def records_of(work: Work, person: Person) -> list[Record]:
 def find_people(work: Work, text: str, *, birth_date: str = "", limit: int = 50) -> list[tuple[Person, list[Record]]]:
     """Persons by exchange id, patient number, certificate, or the beginning of a name: hanzi, pinyin, initials.
 
-    `birth_date` (YYYYMMDD) narrows. Without a text nobody is found.
+    `birth_date` (YYYYMMDD) narrows. Without a text nobody is found. Names are of persons with a record of the asker's
+    institution; a number finds anybody. Raises NotAllowed.
     """
+    permitting.permit(work, Action.FIND_PERSONS)
     form = fold(text).replace(" ", "")
     if not form:
         return []
+    issuer = None if permitting.shows_strangers(work) else work.institution or ""
     with work.store.database.read() as tx:
         by_id = records.person_by_id(tx, read_exchange_id(text))
-        pks = [*records.with_number(tx, text.strip(), _MOST_FOUND), *records.with_form(tx, form, _MOST_FOUND)]
+        pks = [*records.with_number(tx, text.strip(), _MOST_FOUND), *records.with_form(tx, form, _MOST_FOUND, issuer)]
         found = [r for r in records.by_pk(tx, pks).values() if not birth_date or r.known.birth_date == birth_date]
         persons = dict.fromkeys([*([by_id.pk] if by_id else []), *(record.person_pk for record in found)])
         return people(tx, list(persons)[:limit])
 
 
 def match(work: Work, known: Demographics, *, limit: int = 10) -> list[Candidate]:
-    """Records that may be of somebody of whom this is known, likeliest first; nothing is written."""
+    """Records that may be of somebody of whom this is known, likeliest first; nothing is written.
+
+    Those that are only like it are of persons with a record of the asker's institution. Raises NotAllowed.
+    """
+    permitting.permit(work, Action.FIND_PERSONS)
     with work.store.database.read() as tx:
-        found = matching.compared(tx, known)[:limit]
+        found = [each for each in matching.compared(tx, known) if _is_shown(tx, work, each)][:limit]
         ids = records.exchange_ids(tx, [each.record.person_pk for each in found])
     return [Candidate(e.record, ids[e.record.person_pk], e.verdict.decision.value, e.verdict.evidence) for e in found]
+
+
+def _is_shown(tx: Connection, work: Work, found: matching.Compared) -> bool:
+    certain = found.verdict.decision.value == "join"
+    if certain or permitting.shows_strangers(work):
+        return True
+    return permitting.is_ours(work, records.of_persons(tx, [found.record.person_pk]))
 
 
 def person_page(work: Work, exchange_id: str) -> PersonPage:
@@ -153,7 +177,8 @@ def person_page(work: Work, exchange_id: str) -> PersonPage:
     with work.store.database.read() as tx:
         found = records.of_persons(tx, [person.pk])
         pks = linking.pks_of(found)
-        asked = links.shown(tx, links.touching(tx, pks, "open"))
+        decides = permitting.shows_strangers(work)
+        asked = links.shown(tx, links.touching(tx, pks, "open")) if decides else []
         return PersonPage(person, found, links.events_of(tx, pks), asked)
 
 
@@ -164,7 +189,10 @@ def history(work: Work, person: Person) -> list[LinkEvent]:
 
 
 def visits(work: Work, issuer: str, number: str) -> list[Visit]:
-    """What messages told of the stays under a patient number, newest first."""
+    """What messages told of the stays under a patient number, newest first. Raises NotAllowed, NotFound of others'."""
+    permitting.permit(work, Action.FIND_PERSONS)
+    if not permitting.shows_strangers(work) and issuer != work.institution:
+        raise NotFound("visit")
     with work.store.database.read() as tx:
         return visits_of(tx, issuer, number)
 
@@ -173,18 +201,23 @@ def visits(work: Work, issuer: str, number: str) -> list[Visit]:
 
 
 def questions(work: Work, state: str = "open", *, after: int = 0, limit: int = 50) -> list[Question]:
-    """In the order in which they were asked, behind the key `after`."""
+    """In the order in which they were asked, behind the key `after`. Raises NotAllowed."""
+    permitting.permit(work, Action.DECIDE_PERSONS)
     with work.store.database.read() as tx:
         return links.page(tx, state, after, limit)
 
 
 def open_questions(work: Work) -> int:
+    """How many; none for whoever does not answer them."""
+    if not permitting.shows_strangers(work):
+        return 0
     with work.store.database.read() as tx:
         return links.count(tx, "open")
 
 
 def question(work: Work, pk: int) -> Question:
-    """Raises NotFound."""
+    """Raises NotAllowed, NotFound."""
+    permitting.permit(work, Action.DECIDE_PERSONS)
     with work.store.database.read() as tx:
         row = links.question_by_pk(tx, pk)
         if row is None:
@@ -197,7 +230,7 @@ def answer(work: Work, pk: int, said: str, note: str = "") -> Question:
 
     "joined" waits where another question about one of them is open still. Raises NotAllowed, NotFound, BadRequest.
     """
-    _check_may_decide(work)
+    permitting.permit_deciding(work)
     if said not in _ANSWERS:
         raise BadRequest(f"the answer is one of {', '.join(_ANSWERS)}")
     with work.store.database.write() as tx:
@@ -213,6 +246,7 @@ def answer(work: Work, pk: int, said: str, note: str = "") -> Question:
             evidence = replace(Evidence.of(links.evidence_of(row)), rule="human")
             matching.try_to_join(tx, work, row.low_pk, row.high_pk, evidence, linking.who_of(work))
         _decide_again(tx, work, [row.low_pk, row.high_pk])
+    forget(work.store)
     return question(work, pk)
 
 
@@ -221,7 +255,7 @@ def join(work: Work, one: RecordKey, other: RecordKey, note: str = "") -> None:
 
     Raises NotAllowed, NotFound, BadRequest while a question about one of them is open.
     """
-    _check_may_decide(work)
+    permitting.permit_deciding(work)
     with work.store.database.write() as tx:
         work.store.database.lock(tx, registering.LOCK)
         a, b = records.by_number(tx, *one), records.by_number(tx, *other)
@@ -232,6 +266,7 @@ def join(work: Work, one: RecordKey, other: RecordKey, note: str = "") -> None:
         links.settle(tx, pk, "joined", linking.who_of(work), linking.now_ms(work), note[:1000])
         if not matching.try_to_join(tx, work, a.pk, b.pk, evidence, linking.who_of(work)):
             raise BadRequest("a question about one of them is open: answer it first")
+    forget(work.store)
 
 
 def split(work: Work, event: int, note: str = "") -> None:
@@ -239,10 +274,11 @@ def split(work: Work, event: int, note: str = "") -> None:
 
     Raises NotAllowed, NotFound, BadRequest for a join that was undone before.
     """
-    _check_may_decide(work)
+    permitting.permit_deciding(work)
     with work.store.database.write() as tx:
         work.store.database.lock(tx, registering.LOCK)
         linking.split(tx, work, event, linking.who_of(work), note[:1000])
+    forget(work.store)
 
 
 def _decide_again(tx: Connection, work: Work, pks: Iterable[int]) -> None:
@@ -250,8 +286,3 @@ def _decide_again(tx: Connection, work: Work, pks: Iterable[int]) -> None:
     persons = {record.person_pk for record in records.by_pk(tx, pks).values()}
     for record in records.of_persons(tx, persons):
         matching.match(tx, work, record.pk)
-
-
-def _check_may_decide(work: Work) -> None:
-    if not work.may_decide:
-        raise NotAllowed("who is one person is for registrars to say (setting `registrars`)")

@@ -27,6 +27,12 @@ def records_of_number(session: Session, number: str) -> list[int] | None:
     return [row[0] for row in session.rows(_RECORDS, {"id": exchange_id})]
 
 
+def persons_of_records(session: Session, record_pks: Iterable[int]) -> dict[int, int]:
+    """The key of the person of each record, by one statement."""
+    rows = session.rows(_PERSONS[session.kind], {"pks": _list(session, sorted(set(record_pks)))})
+    return {row[0]: row[1] for row in rows}
+
+
 def _list(session: Session, pks: list[int]) -> Any:
     return orjson.dumps(pks).decode() if session.kind == "sqlite" else pks
 
@@ -35,6 +41,11 @@ _OF = "SELECT patient.pk, person.exchange_id FROM patient JOIN person ON person.
 _IDS = {
     "sqlite": f"{_OF} IN (SELECT value FROM json_each(:pks))",  # noqa: S608 - all ours
     "postgresql": f"{_OF} = ANY(CAST(:pks AS bigint[]))",
+}
+_PERSON = "SELECT pk, person_pk FROM patient WHERE pk"
+_PERSONS = {
+    "sqlite": f"{_PERSON} IN (SELECT value FROM json_each(:pks))",  # noqa: S608 - all ours
+    "postgresql": f"{_PERSON} = ANY(CAST(:pks AS bigint[]))",
 }
 #: From the person of this id through all that it was joined into.
 _RECORDS = """

@@ -11,9 +11,10 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, delete, text
 
+from huitong.access.remembering import forget
 from huitong.access.work import Work
 from huitong.base.errors import NotAllowed, NotFound
-from huitong.people import adt, linking, links, matching, records, registering
+from huitong.people import adt, linking, links, matching, permitting, records, registering
 from huitong.people.message_tables import HL7_MESSAGE
 from huitong.people.model import Evidence
 from huitong.people.visiting import change_visit, move_visits
@@ -33,13 +34,16 @@ def take_message(work: Work, message: Message) -> None:
 
     Raises BadMessage, BadRequest, NotAllowed, NotFound (a number that is unknown), StoreFull, StoreUnavailable.
     """
-    if work.institution is None or not work.may_send:
+    permitting.permit_sending(work)
+    if work.institution is None:
         raise NotAllowed("messages are for institutions")
     told = adt.read(message, work.institution, work.at, test_too=work.store.settings.demo)
     with _turn(work.store), work.store.database.write() as tx:
         work.store.database.lock(tx, registering.LOCK)
         if _is_new(tx, work.institution, message, work.at):
             _apply(tx, work, work.institution, told)
+    if told.linked is not None:
+        forget(work.store)
 
 
 def _turn(store: Store) -> AbstractContextManager[object]:

@@ -278,11 +278,21 @@ def _sharing(count: int) -> TextClause:
     return text(" UNION ALL ".join(each))
 
 
-def with_form(tx: Connection, form: str, limit: int) -> list[int]:
-    """Records of which a name begins like this."""
+#: Keys that are looked at for names of one institution's patients.
+_LOOKED_AT = 20_000
+
+
+def with_form(tx: Connection, form: str, limit: int, issuer: str | None = None) -> list[int]:
+    """Records of which a name begins like this; of an `issuer`, those of its patients."""
     low = f"n:{form}"
     wanted = select(PATIENT_KEY.c.patient_pk).where(PATIENT_KEY.c.key >= low, PATIENT_KEY.c.key < low + "\U0010ffff")
-    return list(tx.execute(wanted.distinct().limit(limit)).scalars())
+    if issuer is None:
+        return list(tx.execute(wanted.distinct().limit(limit)).scalars())
+    looked = wanted.distinct().limit(_LOOKED_AT).subquery()
+    other, own = PATIENT.alias("other"), PATIENT.alias("own")
+    whose = select(other.c.pk).join(looked, looked.c.patient_pk == other.c.pk)
+    ours = select(own.c.pk).where(own.c.person_pk == other.c.person_pk, own.c.issuer == issuer).exists()
+    return list(tx.execute(whose.where(ours).limit(limit)).scalars())
 
 
 def with_number(tx: Connection, number: str, limit: int) -> list[int]:

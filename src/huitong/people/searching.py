@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, and_, false, or_, select, true
 
+from huitong.access.deciding import Action
 from huitong.access.work import Work
-from huitong.people import records
+from huitong.people import permitting, records
 from huitong.people.identifiers import normal
 from huitong.people.model import Demographics, Person, Record
 from huitong.people.naming import mended
@@ -82,14 +83,20 @@ class Page:
 
 
 def search(work: Work, conditions: Sequence[Condition], *, after: int = 0, limit: int = 20) -> Page:
-    """Persons of whom every condition holds, behind the one of key `after`; with a `limit` of 0 their number alone."""
+    """Persons of whom every condition holds, behind the one of key `after`; with a `limit` of 0 their number alone.
+
+    Without an identifier they are persons with a record of the asker's institution. Raises NotAllowed.
+    """
+    permitting.permit(work, Action.FIND_PERSONS)
+    anybody = permitting.shows_strangers(work) or any(_by_identifier(each) is not None for each in conditions)
     found: list[Found] = []
     total = 0
     with work.store.database.read() as tx:
         offered = _offered(tx, conditions, after)
         for at in range(0, len(offered), _AT_ONCE):
             for each in people(tx, offered[at : at + _AT_ONCE]):
-                if all(holds(condition, *each) for condition in conditions):
+                shown = anybody or permitting.is_ours(work, each[1])
+                if shown and all(holds(condition, *each) for condition in conditions):
                     total += 1
                     found += [each] if len(found) < limit else []
     whole = len(offered) < _LOOKED_AT

@@ -16,6 +16,8 @@ PERSON = Table(
     #: The person that this one was joined into; NULL for one that stands for itself.
     Column("joined_into_pk", ForeignKey("person.pk")),
 )
+_JOINED = PERSON.c.joined_into_pk.is_not(None)
+Index("person_by_joined", PERSON.c.joined_into_pk, sqlite_where=_JOINED, postgresql_where=_JOINED)
 
 PATIENT = Table(
     "patient",

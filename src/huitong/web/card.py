@@ -54,6 +54,7 @@ class CardPages:
         if not cards:
             raise NotFound("this person has no health card")
         card, static = cards[0], request.query_params.get("code") == "static"
+        static = static or not await to_thread.run_sync(actions.shows_code, work, card)
         shown = await to_thread.run_sync(_code, work, card, static)
         names = self.place.institution_names(request)
         return self._page(

@@ -36,7 +36,7 @@ IMMUTABLE = "private, max-age=31536000, immutable"
 #: What grows while a study arrives: may be kept, and is asked for again with its validator.
 REVALIDATED = "private, no-cache"
 #: What depends on Accept and on who asks.
-VARY = "Accept, Authorization"
+VARY = "Accept, Authorization, Cookie"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,12 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection
 
+from huitong.access.deciding import Action
 from huitong.access.work import Work
 from huitong.base import metrics
 from huitong.base.errors import BadRequest, NotAllowed, NotFound, SettingsError
 from huitong.base.settings import Settings
+from huitong.people import permitting
 from huitong.people.cards import algorithm, codes, holders, records, rules
 from huitong.people.cards.keys import Keys, read_keys
 from huitong.people.cards.model import (
@@ -31,6 +33,10 @@ from huitong.store import ledger
 
 #: Codes are remembered for so long after they could last have been good, should a clock be put back.
 _REMEMBER = timedelta(hours=1)
+
+
+#: What unknown and refused are called alike.
+_NO_CARD, _NO_PERSON = "no card has this id", "no person has this id"
 
 
 def check_keys(settings: Settings) -> None:
@@ -138,11 +144,17 @@ def _set_state(work: Work, card_id: str, state: State, kind: str) -> Card:
 def show_card(work: Work, card_id: str) -> Card:
     """The card of this id. Raises NotFound."""
     with work.store.database.read() as read:
-        return _known(read, card_id)[1]
+        row = records.by_id(read, card_id)
+        card = records.card(read, row) if row is not None else None
+    permitting.permit_person(work, card.holder.exchange_id if card else "", Action.SEE_CARD, _NO_CARD)
+    if card is None:
+        raise NotFound(_NO_CARD)
+    return card
 
 
 def cards_of(work: Work, exchange_id: str) -> list[Card]:
     """The person's cards, that to be shown first; of a person without, none. Raises NotFound for an unknown person."""
+    permitting.permit_person(work, exchange_id, Action.SEE_CARD, _NO_PERSON)
     with work.store.database.read() as read:
         person_pk = holders.person(read, exchange_id)
         rows = records.of_patients(read, holders.patients_of(read, person_pk))
@@ -155,17 +167,24 @@ def static_code(card: Card) -> Shown:
 
 
 def dynamic_code(work: Work, card: Card) -> Shown:
-    """The text to be shown for the next `card_code_s`."""
+    """The text to be shown for the next `card_code_s`: to its holder, as it stands for being there. Raises NotFound."""
+    permitting.permit_person(work, card.holder.exchange_id, Action.SHOW_CODE, _NO_CARD)
     until = rules.code_until(work.now(), work.store.settings.card_code_s)
     sealed = algorithm.validity(_keys(work).current.protection, until)
     return Shown(str(codes.Code(card.card_id, sealed)), until)
 
 
+def shows_code(work: Work, card: Card) -> bool:
+    """Whether the asker is given the card's dynamic code."""
+    return permitting.may_person(work, card.holder.exchange_id, Action.SHOW_CODE)
+
+
 def resolve(work: Work, text: str, terminal: Terminal) -> Resolved | Refusal:
     """Whose card was shown, the use recorded; or why it is not taken.
 
-    A dynamic code is taken once. Raises BadRequest where the terminal does not say what a use record needs.
+    A dynamic code is taken once. Raises BadRequest where the terminal does not say what a use record needs, NotAllowed.
     """
+    permitting.permit(work, Action.SCAN_CARD)
     _check(terminal)
     found = _resolve(work, text, terminal)
     outcome = found.reason if isinstance(found, Refusal) else "taken"
@@ -244,7 +263,8 @@ def _take(
 
 
 def figures(work: Work, since: datetime = datetime(1970, 1, 1, tzinfo=UTC), before: datetime | None = None) -> Figures:
-    """Cards as they stand, and their uses from `since` until `before` (now)."""
+    """Cards as they stand, and their uses from `since` until `before` (now). Raises NotAllowed."""
+    permitting.permit(work, Action.COUNT_CARDS)
     with work.store.database.read() as read:
         counted = records.counts(read)
         uses = records.uses_by_step(read, since, before or work.now() + timedelta(seconds=1))
@@ -267,6 +287,7 @@ def _keys(work: Work) -> Keys:
 
 def _institution(work: Work) -> str:
     """Raises NotAllowed for whoever only reads."""
+    permitting.permit(work, Action.ISSUE_CARD)
     if work.institution is None or not work.may_send:
         raise NotAllowed("only an institution issues or suspends cards")
     return work.institution
@@ -275,7 +296,7 @@ def _institution(work: Work) -> str:
 def _known(read: Connection, card_id: str) -> tuple[int, Card]:
     row = records.by_id(read, card_id)
     if row is None:
-        raise NotFound("no card has this id")
+        raise NotFound(_NO_CARD)
     return row.pk, records.card(read, row)
 
 

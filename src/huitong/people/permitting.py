@@ -1,0 +1,86 @@
+"""Whether the asker may do it, at the entrance of every action of the room: gathered, decided, written down.
+
+Refused is unknown where it is about one person; whoever may not do a thing at all is told so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from huitong.access import auditing
+from huitong.access.auditing import Looked
+from huitong.access.deciding import Action, Decision, Subject, decide
+from huitong.access.model import Asker, Kind
+from huitong.access.work import Work
+from huitong.base.errors import NotAllowed, NotFound
+from huitong.people.model import Record
+from huitong.people.relations import Relations, of_person
+
+#: Nothing is decided about these, and nothing written down.
+FREE = frozenset({Kind.OPEN, Kind.OPERATOR})
+
+
+def permit_person(work: Work, exchange_id: str, action: Action, what: str = "person") -> None:
+    """Raises NotFound of `what` where there is no such person, or where this is not the asker's to do."""
+    if work.asker.kind in FREE:
+        return
+    related = related_to(work, exchange_id)
+    decision = decide(work.asker, action, Subject("person", "", related.person, related.facts))
+    if not related.person:
+        decision = Decision(False, "unknown")
+    said = (action.value, decision.allowed, decision.rule, decision.purpose)
+    auditing.once(work, Looked(*said, related.person, "person", related.person or exchange_id))
+    if not decision.allowed:
+        raise NotFound(what)
+
+
+def may_person(work: Work, exchange_id: str, action: Action) -> bool:
+    """The same as an answer, for pages that offer what may be done; nothing is written down."""
+    if work.asker.kind in FREE:
+        return decide(work.asker, action, Subject("person")).allowed
+    related = related_to(work, exchange_id)
+    return decide(work.asker, action, Subject("person", "", related.person, related.facts)).allowed
+
+
+def related_to(work: Work, exchange_id: str) -> Relations:
+    with work.store.database.reading() as session:
+        return of_person(session, work.asker, exchange_id, work.now())
+
+
+def may(asker: Asker, action: Action, institution: str = "") -> bool:
+    """Whether the asker may do what is about nobody in particular."""
+    return decide(asker, action, Subject("list", institution)).allowed
+
+
+def permit(work: Work, action: Action) -> None:
+    """For what is about nobody in particular. Raises NotAllowed."""
+    if work.asker.kind in FREE:
+        return
+    decision = decide(work.asker, action, Subject("list", work.institution or ""))
+    said = (action.value, decision.allowed, decision.rule, decision.purpose)
+    auditing.once(work, Looked(*said, "", "list", "", work.institution or ""))
+    if not decision.allowed:
+        raise NotAllowed("this is not for the asker to do")
+
+
+def permit_deciding(work: Work) -> None:
+    """Who is one person is for registrars to say. Raises NotAllowed."""
+    free = work.asker.kind in FREE
+    if not (work.may_decide if free else may(work.asker, Action.DECIDE_PERSONS)):
+        raise NotAllowed("who is one person is for registrars to say (setting `registrars`)")
+
+
+def permit_sending(work: Work) -> None:
+    """Raises NotAllowed for whoever is no institution's system."""
+    if not work.may_send or not may(work.asker, Action.SEND_PEOPLE, work.institution or ""):
+        raise NotAllowed("only an institution registers its patients")
+
+
+def shows_strangers(work: Work) -> bool:
+    """Whether a search by name or likeness is over all persons; otherwise over those with a record of one's own."""
+    return work.asker.kind in FREE or may(work.asker, Action.DECIDE_PERSONS)
+
+
+def is_ours(work: Work, known: Iterable[Record]) -> bool:
+    """Whether one of the records is of the asker's institution."""
+    return any(record.issuer == work.institution for record in known)

@@ -1,0 +1,269 @@
+"""Objections, consents, guardians and emergencies: said, taken back, shown and reviewed, each with its ledger line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, Table, insert, select, update
+
+from huitong.access.deciding import Action
+from huitong.access.remembering import forget
+from huitong.access.tables import BREAK_GLASS, CONSENT, GUARDIANSHIP, OBJECTION
+from huitong.access.work import Work
+from huitong.base.errors import BadRequest, NotFound
+from huitong.catalog.access import RELATIONS, SENSITIVE
+from huitong.people import permitting
+from huitong.people.relations import ids_of
+from huitong.store import ledger
+
+_MOST_CHARS = 1000
+VERDICTS = ("justified", "unjustified")
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """Something that a person has said, and holds."""
+
+    pk: int
+    at: datetime
+    by: str
+    #: Of a consent: the class, and to whom (empty: to all). Of a guardian: the guardian's exchange id, and the basis.
+    about: str = ""
+    to: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Emergency:
+    """A doctor opened a person's records, with a reason."""
+
+    pk: int
+    person: str
+    account: str
+    display: str
+    institution: str
+    reason: str
+    at: datetime
+    until: datetime
+    #: "justified", "unjustified", or empty while nobody has looked.
+    verdict: str
+    reviewed_by: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """All that holds of a person."""
+
+    objection: Said | None
+    consents: list[Said]
+    guardians: list[Said]
+    #: Newest first.
+    emergencies: list[Emergency]
+
+
+# --- what a person sees and says ---
+
+
+def rights_of(work: Work, exchange_id: str) -> Rights:
+    """For the person or the guardian. Raises NotFound."""
+    permitting.permit_person(work, exchange_id, Action.SEE_RIGHTS)
+    ids = _ids(work, exchange_id)
+    with work.store.database.read() as tx:
+        objections = [_said(row) for row in _holding(tx, OBJECTION, ids)]
+        consents = [_said(row, row.sensitive_class, row.institution) for row in _holding(tx, CONSENT, ids)]
+        guardians = [_said(row, row.guardian, row.basis) for row in _holding(tx, GUARDIANSHIP, ids)]
+        broken = select(BREAK_GLASS).where(BREAK_GLASS.c.person.in_(ids)).order_by(BREAK_GLASS.c.pk.desc())
+        return Rights(next(iter(objections), None), consents, guardians, list(map(_emergency, tx.execute(broken))))
+
+
+def object_to(work: Work, exchange_id: str) -> None:
+    """Other institutions do not see the person's records from now on. Raises NotFound."""
+    permitting.permit_person(work, exchange_id, Action.CHANGE_RIGHTS)
+    ids = _ids(work, exchange_id)
+    with work.store.database.write() as tx:
+        _lock(work, tx, ids)
+        if not _holding(tx, OBJECTION, ids):
+            _add(tx, work, OBJECTION, person=exchange_id)
+            _tell(tx, work, "access.objected", exchange_id)
+    forget(work.store)
+
+
+def withdraw_objection(work: Work, exchange_id: str) -> None:
+    """They do again. Raises NotFound."""
+    permitting.permit_person(work, exchange_id, Action.CHANGE_RIGHTS)
+    _end(work, OBJECTION, exchange_id, None, "access.objection_withdrawn")
+
+
+def consent(work: Work, exchange_id: str, sensitive_class: str, institution: str = "") -> None:
+    """Studies of the class may be shown to this institution, or (empty) to all. Raises NotFound, BadRequest."""
+    if sensitive_class not in SENSITIVE:
+        raise BadRequest(f"the class is one of {', '.join(SENSITIVE)}")
+    permitting.permit_person(work, exchange_id, Action.CHANGE_RIGHTS)
+    ids, about = _ids(work, exchange_id), {"sensitive_class": sensitive_class, "institution": institution}
+    with work.store.database.write() as tx:
+        _lock(work, tx, ids)
+        held = {(row.sensitive_class, row.institution) for row in _holding(tx, CONSENT, ids)}
+        if (sensitive_class, institution) not in held:
+            _add(tx, work, CONSENT, person=exchange_id, **about)
+            _tell(tx, work, "access.consented", exchange_id, about)
+
+
+def withdraw_consent(work: Work, exchange_id: str, pk: int) -> None:
+    """Raises NotFound."""
+    permitting.permit_person(work, exchange_id, Action.CHANGE_RIGHTS)
+    _end(work, CONSENT, exchange_id, pk, "access.consent_withdrawn")
+
+
+# --- guardians ---
+
+
+def name_guardian(work: Work, guardian: str, child: str, basis: str) -> None:
+    """A registrar has seen by what the guardian is one; it ends by itself on the child's 14th birthday.
+
+    Raises NotAllowed, NotFound, BadRequest.
+    """
+    permitting.permit(work, Action.NAME_GUARDIAN)
+    if not basis.strip() or len(basis) > _MOST_CHARS:
+        raise BadRequest("say by what it was seen who the guardian is")
+    ids, guardians = _ids(work, child), _ids(work, guardian)
+    if set(ids) & set(guardians):
+        raise BadRequest("nobody is their own guardian")
+    with work.store.database.write() as tx:
+        _lock(work, tx, ids)
+        if not any(row.guardian in guardians for row in _holding(tx, GUARDIANSHIP, ids)):
+            _add(tx, work, GUARDIANSHIP, person=child, guardian=guardian, basis=basis.strip())
+            _tell(tx, work, "access.guardian_named", child, {"guardian": guardian})
+
+
+def end_guardian(work: Work, child: str, pk: int) -> None:
+    """Raises NotAllowed, NotFound."""
+    permitting.permit(work, Action.NAME_GUARDIAN)
+    _end(work, GUARDIANSHIP, child, pk, "access.guardian_ended")
+
+
+# --- emergencies ---
+
+
+def break_glass(work: Work, exchange_id: str, reason: str) -> datetime:
+    """The asking doctor sees all of the person's studies until the time given back.
+
+    Raises NotFound, BadRequest for a reason that is none.
+    """
+    permitting.permit_person(work, exchange_id, Action.BREAK_GLASS)
+    said, least = " ".join(reason.split()), RELATIONS.break_glass_reason_characters
+    if not least <= len(said) <= _MOST_CHARS:
+        raise BadRequest(f"the reason has {least} to {_MOST_CHARS} characters")
+    asker, now = work.asker, work.now()
+    until = now + RELATIONS.break_glass
+    with work.store.database.write() as tx:
+        row = {
+            "person": exchange_id,
+            "account": asker.name,
+            "display": asker.display,
+            "institution": asker.institution or "",
+            "reason": said,
+            "at_ms": _ms(now),
+            "until_ms": _ms(until),
+        }
+        pk = tx.execute(insert(BREAK_GLASS).values(row).returning(BREAK_GLASS.c.pk)).scalar_one()
+        _tell(tx, work, "access.glass_broken", exchange_id, {"emergency": pk, "until_ms": row["until_ms"]})
+    return until
+
+
+def emergencies(work: Work, verdict: str = "", *, before: int | None = None, limit: int = 50) -> list[Emergency]:
+    """With this verdict ("": to be reviewed), newest first, behind the key `before`. Raises NotAllowed."""
+    permitting.permit(work, Action.REVIEW)
+    wanted = select(BREAK_GLASS).where(BREAK_GLASS.c.verdict == verdict)
+    if before is not None:
+        wanted = wanted.where(BREAK_GLASS.c.pk < before)
+    with work.store.database.read() as tx:
+        return list(map(_emergency, tx.execute(wanted.order_by(BREAK_GLASS.c.pk.desc()).limit(limit))))
+
+
+def review(work: Work, pk: int, verdict: str, note: str = "") -> None:
+    """A supervisor says whether there was a reason; where there was none, it opens nothing any more.
+
+    Raises NotAllowed, NotFound, BadRequest.
+    """
+    permitting.permit(work, Action.REVIEW)
+    if verdict not in VERDICTS:
+        raise BadRequest(f"the verdict is one of {', '.join(VERDICTS)}")
+    with work.store.database.write() as tx:
+        said = {"verdict": verdict, "reviewed_by": who_of(work), "reviewed_at_ms": _ms(work.now())}
+        where = (BREAK_GLASS.c.pk == pk, BREAK_GLASS.c.verdict == "")
+        changed = update(BREAK_GLASS).where(*where).values(**said, note=note[:_MOST_CHARS])
+        person = tx.execute(changed.returning(BREAK_GLASS.c.person)).scalar()
+        if person is None:
+            raise NotFound("an emergency to be reviewed")
+        _tell(tx, work, "access.glass_reviewed", person, {"emergency": pk, "verdict": verdict})
+    forget(work.store)
+
+
+# --- what these share ---
+
+
+def who_of(work: Work) -> str:
+    """Who says it: an account, or the exchange id of a resident."""
+    return work.asker.name or work.asker.person or work.asker.kind.value
+
+
+def _ids(work: Work, exchange_id: str) -> list[str]:
+    """All that lead to the person. Raises NotFound."""
+    with work.store.database.reading() as session:
+        ids = ids_of(session, exchange_id)
+    if not ids:
+        raise NotFound("person")
+    return ids
+
+
+def _lock(work: Work, tx: Connection, ids: Iterable[str]) -> None:
+    work.store.database.lock(tx, [f"rights of {each}" for each in ids])
+
+
+def _holding(tx: Connection, table: Table, ids: list[str]) -> list[Any]:
+    wanted = select(table).where(table.c.person.in_(ids), table.c.ended_at_ms.is_(None))
+    return list(tx.execute(wanted.order_by(table.c.pk)))
+
+
+def _add(tx: Connection, work: Work, table: Table, **columns: str) -> None:
+    tx.execute(insert(table).values(**columns, by=who_of(work), at_ms=_ms(work.now())))
+
+
+def _end(work: Work, table: Table, exchange_id: str, pk: int | None, kind: str) -> None:
+    """One of what holds of the person, or all. Raises NotFound for one that does not."""
+    ids = _ids(work, exchange_id)
+    with work.store.database.write() as tx:
+        _lock(work, tx, ids)
+        where = [table.c.person.in_(ids), table.c.ended_at_ms.is_(None), *([] if pk is None else [table.c.pk == pk])]
+        said = {"ended_by": who_of(work), "ended_at_ms": _ms(work.now())}
+        if not tx.execute(update(table).where(*where).values(said)).rowcount:
+            if pk is not None:
+                raise NotFound("what is to be ended")
+            return
+        _tell(tx, work, kind, exchange_id, {} if pk is None else {"ended": pk})
+    forget(work.store)
+
+
+def _tell(tx: Connection, work: Work, kind: str, person: str, body: dict[str, Any] | None = None) -> None:
+    said = {"by": who_of(work), **(body or {})}
+    ledger.append(tx, at=work.now(), kind=kind, institution=work.institution or "", subject=person, body=said)
+
+
+def _said(row: Any, about: str = "", to: str = "") -> Said:
+    return Said(row.pk, _time(row.at_ms), row.by, about, to)
+
+
+def _emergency(row: Any) -> Emergency:
+    words = (row.pk, row.person, row.account, row.display, row.institution, row.reason)
+    return Emergency(*words, _time(row.at_ms), _time(row.until_ms), row.verdict, row.reviewed_by, row.note)
+
+
+def _ms(at: datetime) -> int:
+    return round(at.timestamp() * 1000)
+
+
+def _time(ms: int) -> datetime:
+    return datetime.fromtimestamp(ms / 1000, UTC)
