@@ -8,6 +8,7 @@ from functools import lru_cache
 
 from prometheus_client import Counter, Histogram
 from starlette.applications import Starlette
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from huitong.access.actions import Access
@@ -36,10 +37,15 @@ def fhir_types(store: Store, access: Access) -> tuple[ResourceType[Work], ...]:
     return (*directory_fhir.RESOURCES, people.patients(store.settings.identifier_base, takes_part))
 
 
+def http_routes(store: Store, access: Access, associations: Callable[[], int]) -> list[BaseRoute]:
+    """All but DICOMweb and FHIR; `app.paths` has the decision that stands before each."""
+    return [*health.routes(store, associations), *card.routes(access), *pages.routes(access, store.settings)]
+
+
 def application(store: Store, access: Access, associations: Callable[[], int]) -> ASGIApp:
     """Everything that HTTP serves."""
     others = Starlette(
-        routes=[*health.routes(store, associations), *card.routes(access), *pages.routes(access, store.settings)],
+        routes=http_routes(store, access, associations),
         exception_handlers=errors.handlers(),
     )
     resources = fhir.Fhir(access, store.settings, fhir_types(store, access))

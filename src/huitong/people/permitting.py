@@ -16,13 +16,15 @@ from huitong.base.errors import NotAllowed, NotFound
 from huitong.people.model import Record
 from huitong.people.relations import Relations, of_person
 
-#: Nothing is decided about these, and nothing written down.
+#: These have no relation to anybody, and nothing is written down of them.
 FREE = frozenset({Kind.OPEN, Kind.OPERATOR})
 
 
 def permit_person(work: Work, exchange_id: str, action: Action, what: str = "person") -> None:
     """Raises NotFound of `what` where there is no such person, or where this is not the asker's to do."""
     if work.asker.kind in FREE:
+        if not decide(work.asker, action, Subject("person")).allowed:
+            raise NotFound(what)
         return
     related = related_to(work, exchange_id)
     decision = decide(work.asker, action, Subject("person", "", related.person, related.facts))
@@ -54,11 +56,10 @@ def may(asker: Asker, action: Action, institution: str = "") -> bool:
 
 def permit(work: Work, action: Action) -> None:
     """For what is about nobody in particular. Raises NotAllowed."""
-    if work.asker.kind in FREE:
-        return
     decision = decide(work.asker, action, Subject("list", work.institution or ""))
-    said = (action.value, decision.allowed, decision.rule, decision.purpose)
-    auditing.once(work, Looked(*said, "", "list", "", work.institution or ""))
+    if work.asker.kind not in FREE:
+        said = (action.value, decision.allowed, decision.rule, decision.purpose)
+        auditing.once(work, Looked(*said, "", "list", "", work.institution or ""))
     if not decision.allowed:
         raise NotAllowed("this is not for the asker to do")
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, insert, select, update
 
-from huitong.access.deciding import Action
+from huitong.access.deciding import Action, Fact, Subject, decide
 from huitong.access.remembering import forget
 from huitong.access.tables import BREAK_GLASS, CONSENT, GUARDIANSHIP, OBJECTION
 from huitong.access.work import Work
@@ -62,6 +62,31 @@ class Rights:
     guardians: list[Said]
     #: Newest first.
     emergencies: list[Emergency]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How the asker stands to a person, for a page that says what would open the records."""
+
+    #: Whether images are shown to the asker at all; whether those of all hospitals are.
+    sees_images: bool
+    opened_by: str
+    objected: bool
+    may_break_glass: bool
+
+
+def standing(work: Work, exchange_id: str) -> Standing:
+    """Nothing is written down: what is shown next is."""
+    asker, related = work.asker, permitting.related_to(work, exchange_id)
+    outside = Subject("study", "", related.person, related.facts)
+    found = decide(asker, Action.SEE_STUDY, outside)
+    own = decide(asker, Action.LIST_STUDIES, Subject("list", work.institution or ""))
+    return Standing(
+        sees_images=found.allowed or own.allowed,
+        opened_by=found.rule if found.allowed else "",
+        objected=Fact.OBJECTION in related.facts,
+        may_break_glass=decide(asker, Action.BREAK_GLASS, Subject("person")).allowed,
+    )
 
 
 # --- what a person sees and says ---

@@ -32,6 +32,14 @@ RULES = {
     "unlike": _("Too little agrees."),
     "human": _("Somebody has looked at it and said so."),
 }
+#: Why the studies of all hospitals are shown, by the rules of `access/policy.toml`.
+OPENED = {
+    "open visit": _("Studies of all hospitals are shown, as a visit of this person is open at yours."),
+    "card scan": _("Studies of all hospitals are shown, as this person's health card was scanned at yours."),
+    "break-glass": _("Studies of all hospitals are shown, as you have opened them in an emergency."),
+    "self": _("These are your studies of all hospitals."),
+    "guardian": _("These are the studies of your child of all hospitals."),
+}
 FIELDS = {
     "name": _("Name"),
     "sex": _("Sex"),

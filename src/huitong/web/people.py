@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from anyio import to_thread
@@ -15,11 +16,12 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from huitong.access.work import Work
 from huitong.base.errors import BadRequest, NotAllowed
+from huitong.catalog.access import RELATIONS
 from huitong.imaging.actions import list_studies
-from huitong.people import actions
+from huitong.people import actions, rights
 from huitong.people.cards import actions as cards
 from huitong.people.model import Question, Record
-from huitong.web.evidence import FIELDS, KINDS, LEVELS, RULES
+from huitong.web.evidence import FIELDS, KINDS, LEVELS, OPENED, RULES
 from huitong.web.headers import PAGE_POLICY, same_site
 from huitong.web.look import dicom_date, page, shown_date, shown_name
 from huitong.web.modalities import NAMES
@@ -69,10 +71,20 @@ class PeoplePages:
         whose = Condition("00100020", Match.EQUAL, (asked,))
         query = Query(Level.STUDY, (whose,), limit=_SHOWN_STUDIES)
         studies, _found = await to_thread.run_sync(list_studies, work, query)
-        has_card = bool(await to_thread.run_sync(cards.cards_of, work, asked))
+        has_card = await to_thread.run_sync(cards.has_card, work, asked)
+        standing = await to_thread.run_sync(rights.standing, work, asked)
         may_decide = self._may_decide(request)
         return self._page(
-            request, "person.html", shown=shown, studies=studies, may_decide=may_decide, has_card=has_card
+            request,
+            "person.html",
+            shown=shown,
+            studies=studies,
+            standing=standing,
+            opened=OPENED.get(standing.opened_by, ""),
+            least=RELATIONS.break_glass_reason_characters,
+            hours=RELATIONS.break_glass // timedelta(hours=1),
+            may_decide=may_decide,
+            has_card=has_card,
         )
 
     async def split(self, request: Request) -> Response:

@@ -10,6 +10,7 @@ from huitong.access.actions import Access
 from huitong.base.settings import Settings
 from huitong.web import card
 from huitong.web.directory import DirectoryPages
+from huitong.web.emergencies import EmergencyPages
 from huitong.web.files import Files, under
 from huitong.web.pages import Pages
 from huitong.web.people import PeoplePages
@@ -31,6 +32,7 @@ def routes(access: Access, settings: Settings) -> list[BaseRoute]:
         Route("/people", people.people, name="people"),
         Route("/person/{exchange_id}", people.person, name="person"),
         Route("/person/{exchange_id}/split", people.split, methods=["POST"]),
+        *EmergencyPages(place).routes(),
         Route("/questions", people.questions, name="questions"),
         Route("/question/{pk:int}", people.question, name="question"),
         Route("/question/{pk:int}", people.answer, methods=["POST"]),

@@ -161,6 +161,14 @@ def cards_of(work: Work, exchange_id: str) -> list[Card]:
         return [records.card(read, row) for row in rows]
 
 
+def has_card(work: Work, exchange_id: str) -> bool:
+    """Whether there is one that the asker may see; nothing of it is told."""
+    if not permitting.may_person(work, exchange_id, Action.SEE_CARD):
+        return False
+    with work.store.database.read() as read:
+        return bool(records.of_patients(read, holders.patients_of(read, holders.person(read, exchange_id))))
+
+
 def static_code(card: Card) -> Shown:
     """The text to be printed."""
     return Shown(str(codes.Code(card.card_id)), None)

@@ -1,0 +1,107 @@
+"""Every path into the server, and the decision that stands before it: a path that is not here fails a test.
+
+Tables alone. Who is allowed stands in `access/policy.toml`; the rooms' actions ask, at their entrance.
+"""
+
+from __future__ import annotations
+
+from huitong.access.deciding import Action
+
+#: No record and nobody's name is behind it.
+NOTHING = None
+Decided = Action | None
+
+#: Routes of the pages, of cards and of health, by path and method.
+HTTP: dict[str, dict[str, Decided]] = {
+    "/healthz": {"GET": NOTHING},
+    "/readyz": {"GET": NOTHING},
+    "/metrics": {"GET": NOTHING},
+    "/": {"GET": Action.LIST_STUDIES},
+    "/study/{institution}/{study_uid}": {"GET": Action.SEE_STUDY},
+    "/study/{institution}/{study_uid}/version/{sha256}": {"GET": Action.SEE_STUDY},
+    "/card/resolve": {"POST": Action.SCAN_CARD},
+    "/card/issue": {"POST": Action.ISSUE_CARD},
+    "/card/figures": {"GET": Action.COUNT_CARDS},
+    "/card/{id}": {"GET": Action.SEE_CARD},
+    "/card/{id}/suspend": {"POST": Action.ISSUE_CARD},
+    "/card/{id}/resume": {"POST": Action.ISSUE_CARD},
+    "/health-card": {"GET": NOTHING, "POST": Action.SCAN_CARD},
+    "/health-card/{person}": {"GET": Action.SEE_CARD},
+    "/health-card/{person}/code": {"GET": Action.SEE_CARD},
+    "/people": {"GET": Action.FIND_PERSONS},
+    "/person/{exchange_id}": {"GET": Action.SEE_PERSON},
+    "/person/{exchange_id}/split": {"POST": Action.DECIDE_PERSONS},
+    "/person/{exchange_id}/break-glass": {"POST": Action.BREAK_GLASS},
+    "/questions": {"GET": Action.DECIDE_PERSONS},
+    "/question/{pk:int}": {"GET": Action.DECIDE_PERSONS, "POST": Action.DECIDE_PERSONS},
+    "/break-glass": {"GET": Action.REVIEW},
+    "/break-glass/{pk:int}": {"POST": Action.REVIEW},
+    "/about": {"GET": NOTHING},
+    "/language/{tag}": {"GET": NOTHING},
+    "/directory": {"GET": Action.SEE_DIRECTORY},
+    "/directory/loads": {"GET": Action.SEE_DIRECTORY},
+    "/directory/loads/{pk:int}": {"GET": Action.SEE_DIRECTORY},
+    "/directory/at/{code}": {"GET": Action.SEE_DIRECTORY},
+    # The viewer's document is the same for all; what it shows it asks over DICOMweb.
+    **{
+        path: {"GET": NOTHING}
+        for mode in ("viewer", "basic", "segmentation", "tmtv", "microscopy", "dynamic-volume", "usAnnotation")
+        for path in (f"/{mode}", f"/{mode}/{{rest:path}}")
+    },
+}
+
+_STUDY, _SERIES = "studies/{study}", "studies/{study}/series/{series}"
+_INSTANCE = f"{_SERIES}/instances/{{instance}}"
+_SEE: dict[str, Decided] = {"GET": Action.SEE_STUDY}
+_LIST: dict[str, Decided] = {"GET": Action.LIST_STUDIES}
+#: Resources below `/dicom-web` and `/dicom-web/at/{institution}`. Searches that name a person or a study are decided
+#: study by study (`imaging.see`), others are of the own institution.
+DICOMWEB: dict[str, dict[str, Decided]] = {
+    "studies": {**_LIST, "POST": Action.SEND_IMAGES},
+    "series": _LIST,
+    "instances": _LIST,
+    _STUDY: {**_SEE, "POST": Action.SEND_IMAGES},
+    f"{_STUDY}/series": _SEE,
+    f"{_STUDY}/instances": _SEE,
+    f"{_STUDY}/metadata": _SEE,
+    f"{_STUDY}/thumbnail": _SEE,
+    f"{_STUDY}/links": _SEE,
+    _SERIES: _SEE,
+    f"{_SERIES}/instances": _SEE,
+    f"{_SERIES}/metadata": _SEE,
+    f"{_SERIES}/thumbnail": _SEE,
+    f"{_SERIES}/links": _SEE,
+    _INSTANCE: _SEE,
+    f"{_INSTANCE}/metadata": _SEE,
+    f"{_INSTANCE}/rendered": _SEE,
+    f"{_INSTANCE}/thumbnail": _SEE,
+    f"{_INSTANCE}/links": _SEE,
+    f"{_INSTANCE}/bulkdata/{{bulk}}": _SEE,
+    f"{_INSTANCE}/frames/{{frames}}": _SEE,
+    f"{_INSTANCE}/frames/{{frames}}/rendered": _SEE,
+    f"{_INSTANCE}/frames/{{frames}}/thumbnail": _SEE,
+}
+
+_OF_DIRECTORY: dict[str, Decided] = {"read": Action.SEE_DIRECTORY, "search": Action.SEE_DIRECTORY}
+#: Resource types of FHIR, with their interactions and operations.
+FHIR: dict[str, dict[str, Decided]] = {
+    "Patient": {
+        "read": Action.SEE_PERSON,
+        "search": Action.FIND_PERSONS,
+        "$match": Action.FIND_PERSONS,
+        "$ihe-pix": Action.FIND_PERSONS,
+    },
+    **dict.fromkeys(("Organization", "Location", "Practitioner", "PractitionerRole", "Endpoint"), _OF_DIRECTORY),
+}
+
+#: Services of DIMSE that are not refused whoever asks.
+DIMSE: dict[str, Decided] = {"C_ECHO": NOTHING, "C_STORE": Action.SEND_IMAGES}
+
+#: Trigger events of ADT over MLLP.
+MLLP: dict[str, Decided] = dict.fromkeys(
+    (
+        "A01", "A02", "A03", "A04", "A05", "A06", "A07", "A08", "A11", "A12", "A13", "A18", "A24", "A28", "A31", "A34",
+        "A36", "A37", "A38", "A39", "A40", "A46", "A47",
+    ),
+    Action.SEND_PEOPLE,
+)  # fmt: skip
