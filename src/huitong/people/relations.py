@@ -1,6 +1,6 @@
 """What is so between an asker and a person at this moment: the facts that `access.deciding` decides by.
 
-One statement for all, the same whether there is such a person or not, so that refused and unknown take equally long.
+Two statements, the same whether there is such a person or not, so that refused and unknown take equally long.
 """
 
 from __future__ import annotations
@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
+import orjson
+
 from huitong.access.deciding import Fact
 from huitong.access.model import Asker, Kind
 from huitong.catalog.access import RELATIONS
 from huitong.people.identifiers import read_exchange_id
+from huitong.store.database import Kind as Kind_
 from huitong.store.database import Session
 
 #: Birthdays are days in China.
@@ -43,26 +46,30 @@ def of_person(session: Session, asker: Asker, exchange_id: str, now: datetime) -
 
 
 def _gather(session: Session, asker: Asker, sql: str, wanted: dict[str, Any], now: datetime) -> Relations:
+    who = session.rows(sql, wanted)
     now_ms = round(now.timestamp() * 1000)
+    institution = asker.institution or ""
     asked = {
-        "institution": asker.institution or "",
+        "ids": listed(session, sorted({row["exchange_id"] for row in who})),
+        "records": listed(session, sorted({row["record"] for row in who if row["record"] is not None})),
+        "numbers": listed(session, sorted({row["number"] for row in who if row["issuer"] == institution})),
+        "institution": institution,
         "account": asker.name if asker.kind is Kind.STAFF else "",
         "now": now_ms,
         "scanned": now_ms - round(RELATIONS.card_scan.total_seconds() * 1000),
     }
-    rows = session.rows(sql, {**wanted, **asked})
     said: dict[str, list[Any]] = {}
-    for row in rows:
+    for row in session.rows(_FACTS[session.kind], asked):
         said.setdefault(row["kind"], []).append(row)
     facts = {fact for kind, fact in _PLAIN.items() if kind in said}
     open_visits = [row["a"] for row in said.get("visit", ()) if is_open(row["b"], row["since"], row["until"], now_ms)]
     if open_visits:
         facts.add(Fact.OPEN_VISIT)
     if asker.kind is Kind.PERSON:
-        facts |= _own(session, asker, said, now)
-    current = said.get("current", ())
+        facts |= _own(session, asker, who, said, now)
+    current = next((row["exchange_id"] for row in who if row["into_pk"] is None), "")
     consented = frozenset(row["a"] for row in said.get("consent", ()))
-    return Relations(current[0]["a"] if current else "", frozenset(facts), consented, next(iter(open_visits), ""))
+    return Relations(current, frozenset(facts), consented, next(iter(open_visits), ""))
 
 
 _PLAIN = {"objection": Fact.OBJECTION, "glass": Fact.BREAK_GLASS, "scan": Fact.CARD_SCAN}
@@ -79,11 +86,11 @@ def is_open(patient_class: str, opened_ms: int | None, closed_ms: int | None, no
     return closed_ms is not None or now_ms <= opened_ms + RELATIONS.longest(patient_class).total_seconds() * 1000
 
 
-def _own(session: Session, asker: Asker, said: dict[str, list[Any]], now: datetime) -> set[Fact]:
+def _own(session: Session, asker: Asker, who: list[Any], said: dict[str, list[Any]], now: datetime) -> set[Fact]:
     """Whether the asker is the person, or a child's guardian."""
-    mine = {row[0] for row in session.rows(_IDS, {"wanted": asker.person})}
-    facts = {Fact.SELF} if any(row["a"] in mine for row in said.get("id", ())) else set()
-    births = [row["a"] for row in said.get("birth", ())]
+    mine = set(ids_of(session, asker.person))
+    facts = {Fact.SELF} if any(row["exchange_id"] in mine for row in who) else set()
+    births = [row["birth_date"] for row in who if row["birth_date"]]
     guarded = bool(births) and all(RELATIONS.is_guarded(born, day_of(now)) for born in births)
     if guarded and any(row["a"] in mine for row in said.get("guardian", ())):
         facts.add(Fact.GUARDIAN)
@@ -97,74 +104,81 @@ def day_of(moment: datetime) -> str:
 
 def ids_of(session: Session, exchange_id: str) -> list[str]:
     """All exchange ids that lead to the same person as this one, itself among them; empty for one that is unknown."""
-    return [row[0] for row in session.rows(_IDS, {"wanted": exchange_id})]
+    return sorted({row["exchange_id"] for row in session.rows(_BY_ID, {"wanted": exchange_id})})
 
 
 def records_that_are_theirs(session: Session, asker: Asker, now: datetime) -> list[int]:
     """Keys of the records of a resident, and of the children whose guardian they are."""
-    found = session.rows(_THEIRS, {"wanted": asker.person})
-    wards = {row["exchange_id"] for row in found if row["pk"] is None}
-    pks = {row["pk"] for row in found if row["pk"] is not None}
-    for ward in sorted(wards):
+    own = session.rows(_BY_ID, {"wanted": asker.person})
+    ids = sorted({row["exchange_id"] for row in own})
+    wards = [row[0] for row in session.rows(_WARDS[session.kind], {"ids": listed(session, ids)})]
+    found = list(own)
+    for ward in sorted(set(wards)):
         if Fact.GUARDIAN in of_person(session, asker, ward, now).facts:
-            pks.update(row["pk"] for row in session.rows(_THEIRS, {"wanted": ward}) if row["pk"] is not None)
-    return sorted(pks)
+            found += session.rows(_BY_ID, {"wanted": ward})
+    return sorted({row["record"] for row in found if row["record"] is not None})
 
 
-# --- SQL ---
+def listed(session: Session, values: list[Any]) -> Any:
+    """A list as the statements below take it."""
+    return orjson.dumps(values).decode() if session.kind == "sqlite" else values
 
-#: The person that a record or an id leads to, and all persons that were joined into it.
-_OF_RECORD = "SELECT person_pk FROM patient WHERE patient.pk = :wanted"
-_OF_ID = """
-    SELECT pk FROM (
-        WITH RECURSIVE up(pk, into_pk) AS (
-            SELECT pk, joined_into_pk FROM person WHERE exchange_id = :wanted UNION
-            SELECT person.pk, person.joined_into_pk FROM person JOIN up ON person.pk = up.into_pk
-        ) SELECT pk FROM up WHERE into_pk IS NULL
-    ) AS led
-"""
-_ALL = """
+
+# --- SQL: two statements, so that each looks its rows up by index whatever the planner expects of the other ---
+
+#: The person, all persons that were joined into it (`into_pk`), and its records.
+_WHO = """
     WITH RECURSIVE ids(pk, exchange_id, into_pk) AS (
         SELECT pk, exchange_id, joined_into_pk FROM person WHERE pk = ({whose}) UNION
         SELECT person.pk, person.exchange_id, person.joined_into_pk FROM person
             JOIN ids ON person.joined_into_pk = ids.pk
     )
+    SELECT ids.exchange_id, ids.into_pk, patient.pk AS record, patient.issuer, patient.number, patient.birth_date
+    FROM ids LEFT JOIN patient ON patient.person_pk = ids.pk
 """
-_FACTS = """
-    , mine AS (
-        SELECT patient.pk, patient.issuer, patient.number, patient.birth_date
-        FROM patient JOIN ids ON patient.person_pk = ids.pk
-    )
-    SELECT CAST('current' AS text) AS kind, exchange_id AS a, CAST('' AS text) AS b, CAST(NULL AS bigint) AS since,
-        CAST(NULL AS bigint) AS until FROM ids WHERE into_pk IS NULL
-    UNION ALL SELECT 'id', exchange_id, '', NULL, NULL FROM ids
-    UNION ALL SELECT 'birth', birth_date, '', NULL, NULL FROM mine WHERE birth_date <> ''
-    UNION ALL SELECT 'objection', '', '', objection.at_ms, NULL
-        FROM objection JOIN ids ON objection.person = ids.exchange_id WHERE objection.ended_at_ms IS NULL
-    UNION ALL SELECT 'consent', consent.sensitive_class, '', NULL, NULL
-        FROM consent JOIN ids ON consent.person = ids.exchange_id
-        WHERE consent.ended_at_ms IS NULL AND consent.institution IN ('', :institution)
-    UNION ALL SELECT 'guardian', guardianship.guardian, '', NULL, NULL
-        FROM guardianship JOIN ids ON guardianship.person = ids.exchange_id WHERE guardianship.ended_at_ms IS NULL
-    UNION ALL SELECT 'glass', break_glass.reason, '', break_glass.at_ms, break_glass.until_ms
-        FROM break_glass JOIN ids ON break_glass.person = ids.exchange_id
-        WHERE break_glass.until_ms > :now AND break_glass.account = :account
-            AND break_glass.institution = :institution AND break_glass.verdict <> 'unjustified'
-    UNION ALL SELECT 'visit', visit.number, visit.patient_class, visit.opened_at_ms, visit.closed_at_ms
-        FROM visit JOIN mine ON visit.institution = mine.issuer AND visit.patient_number = mine.number
-        WHERE visit.institution = :institution
-    UNION ALL SELECT 'scan', '', '', card_use.at_ms, NULL
-        FROM card_use JOIN card ON card.pk = card_use.card_pk JOIN mine ON mine.pk = card.patient_pk
-        WHERE card_use.institution = :institution AND card_use.institution <> '' AND card_use.dynamic = 1
-            AND card_use.at_ms >= :scanned
-"""
-_BY_RECORD, _BY_ID = _ALL.format(whose=_OF_RECORD) + _FACTS, _ALL.format(whose=_OF_ID) + _FACTS
-_IDS = _ALL.format(whose=_OF_ID) + " SELECT exchange_id FROM ids ORDER BY exchange_id"
-_THEIRS = (
-    _ALL.format(whose=_OF_ID)
-    + """
-    SELECT patient.pk, ids.exchange_id FROM patient JOIN ids ON patient.person_pk = ids.pk
-    UNION ALL SELECT CAST(NULL AS bigint), guardianship.person
-        FROM guardianship JOIN ids ON guardianship.guardian = ids.exchange_id WHERE guardianship.ended_at_ms IS NULL
+_BY_RECORD = _WHO.format(whose="SELECT person_pk FROM patient WHERE patient.pk = :wanted")
+_BY_ID = _WHO.format(
+    whose="""
+    WITH RECURSIVE up(pk, into_pk) AS (
+        SELECT pk, joined_into_pk FROM person WHERE exchange_id = :wanted UNION
+        SELECT person.pk, person.joined_into_pk FROM person JOIN up ON person.pk = up.into_pk
+    ) SELECT pk FROM up WHERE into_pk IS NULL
 """
 )
+_OF_THEM = """
+    SELECT CAST('objection' AS text) AS kind, CAST('' AS text) AS a, CAST('' AS text) AS b, at_ms AS since,
+        CAST(NULL AS bigint) AS until FROM objection WHERE {ids} AND ended_at_ms IS NULL
+    UNION ALL SELECT 'consent', sensitive_class, '', NULL, NULL FROM consent
+        WHERE {ids} AND ended_at_ms IS NULL AND institution IN ('', :institution)
+    UNION ALL SELECT 'guardian', guardian, '', NULL, NULL FROM guardianship WHERE {ids} AND ended_at_ms IS NULL
+    UNION ALL SELECT 'glass', reason, '', at_ms, until_ms FROM break_glass
+        WHERE {ids} AND until_ms > :now AND account = :account AND institution = :institution
+            AND verdict <> 'unjustified'
+    UNION ALL SELECT 'visit', number, patient_class, opened_at_ms, closed_at_ms FROM visit
+        WHERE institution = :institution AND {numbers}
+    UNION ALL SELECT 'scan', '', '', card_use.at_ms, NULL FROM card CROSS JOIN card_use
+        WHERE {records} AND card_use.card_pk = card.pk AND card_use.at_ms >= :scanned
+            AND card_use.institution = :institution AND card_use.institution <> '' AND card_use.dynamic = 1
+"""
+_AMONG: dict[Kind_, str] = {
+    "sqlite": "{column} IN (SELECT value FROM json_each(:{name}))",
+    "postgresql": "{column} = ANY(CAST(:{name} AS {kind}[]))",
+}
+
+
+def _among(database: Kind_, column: str, name: str, kind: str = "text") -> str:
+    return _AMONG[database].format(column=column, name=name, kind=kind)
+
+
+_FACTS = {
+    database: _OF_THEM.format(
+        ids=_among(database, "person", "ids"),
+        numbers=_among(database, "patient_number", "numbers"),
+        records=_among(database, "card.patient_pk", "records", "bigint"),
+    )
+    for database in _AMONG
+}
+_WARDS = {
+    database: f"SELECT person FROM guardianship WHERE {_among(database, 'guardian', 'ids')} AND ended_at_ms IS NULL"
+    for database in _AMONG
+}
