@@ -11,6 +11,7 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from huitong.access.actions import Access
+from huitong.access.doors import smart
 from huitong.access.work import Work
 from huitong.app import fhir, health
 from huitong.base import log as logs
@@ -38,11 +39,18 @@ def fhir_types(store: Store, access: Access) -> tuple[ResourceType[Work], ...]:
 
 def application(store: Store, access: Access, associations: Callable[[], int]) -> ASGIApp:
     """Everything that HTTP serves."""
+    types = fhir_types(store, access)
+    signing_in = smart.routes(access, store.settings, [each.name for each in types], fhir.ROOT)
     others = Starlette(
-        routes=[*health.routes(store, associations), *card.routes(access), *pages.routes(access, store.settings)],
+        routes=[
+            *health.routes(store, associations),
+            *signing_in,
+            *card.routes(access),
+            *pages.routes(access, store.settings),
+        ],
         exception_handlers=errors.handlers(),
     )
-    resources = fhir.Fhir(access, store.settings, fhir_types(store, access))
+    resources = fhir.Fhir(access, store.settings, types)
     mounted = Mounted(dicomweb.ROOT, dicomweb.DicomWeb(access), Mounted(fhir.ROOT, resources, others))
     return Counted(headers.Isolated(mounted))
 
@@ -54,7 +62,8 @@ class Mounted:
         self._root, self._app, self._others = root, app, others
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"].startswith(f"{self._root}/"):
+        path = scope["path"] if scope["type"] == "http" else ""
+        if path.startswith(f"{self._root}/") and not path.startswith(f"{self._root}/.well-known/"):
             await self._app({**scope, "root_path": self._root}, receive, send)
         else:
             await self._others(scope, receive, send)

@@ -97,6 +97,10 @@ class Settings:
     mllp_clients: Path | None = _row(
         None, kinds.OPTIONAL_PATH, "",
         "Authorities (PEM) by one of which the certificate of an MLLP sender must be signed. Empty: none is asked for.")
+    public_url: str = _row(
+        "", kinds.ORIGIN, "",
+        "By which address others reach `http`, as https://exchange.example: what clients must name in assertions."
+        " Empty: the address on which a request came in.")
     ae_title: str = _row(
         "HUITONG", kinds.AE_TITLE, "",
         "Our own AE title; associations that call another are rejected.")
