@@ -28,6 +28,8 @@ class Server:
         self.dimse_port = int(str(ready["dimse"]))
         #: 0 unless `--mllp` was given.
         self.mllp_port = int(str(ready.get("mllp", 0)))
+        #: 0 unless `--dimse-tls` was given.
+        self.dimse_tls_port = int(str(ready.get("dimse_tls", 0)))
         self.dicomweb = f"{self.base}/dicom-web"
 
     def stow(self, *objects: bytes, institution: str = "TAIYUAN", allowed: tuple[int, ...] = (200,)) -> httpx.Response:

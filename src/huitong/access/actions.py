@@ -29,19 +29,22 @@ class Access:
         self.directory = directory
         self.systems = Systems(store, clock, lambda code: directory.get(code) is not None)
 
-    def by_ae(self, calling_aet: str, host: str) -> Work:
-        """The institution that calls by this AE title from this address; raises NotAllowed."""
-        found = self.directory.by_ae(calling_aet, host)
+    def by_ae(self, calling_aet: str, host: str, certificate: str = "") -> Work:
+        """The institution that calls by this AE title from this address; raises NotAllowed.
+
+        `certificate`: fingerprint of what it has shown over TLS, empty without.
+        """
+        found = self.directory.by_ae(calling_aet, host, certificate)
         if found is None:
             raise NotAllowed(f"AE title {calling_aet!r} is not known from {host}")
         return self._sending(found, calling_aet, "dimse", host)
 
-    def by_message(self, application: str, facility: str, host: str) -> Work:
+    def by_message(self, application: str, facility: str, host: str, certificate: str = "") -> Work:
         """The institution that sends HL7 messages as this application and facility (MSH-3, MSH-4) from this address.
 
-        Raises NotAllowed.
+        `certificate` as in `by_ae`. Raises NotAllowed.
         """
-        found = self.directory.by_hl7(application, facility, host)
+        found = self.directory.by_hl7(application, facility, host, certificate)
         if found is None:
             raise NotAllowed(
                 f"{application[:40]!r} at facility {facility[:40]!r} (MSH-3, MSH-4) is not known from {host}"

@@ -81,9 +81,28 @@ class Settings:
     http: Address = _row(
         Address("127.0.0.1", 8080), kinds.HOST_AND_PORT, "",
         "Where pages, viewer and DICOMweb are served. Put a TLS proxy in front before opening it to others.")
+    http_certificate: Path | None = _row(
+        None, kinds.OPTIONAL_PATH, "",
+        "Certificate (PEM, with its chain) with which HTTP is spoken over TLS. Empty: without TLS.")
+    http_key: Path | None = _row(
+        None, kinds.OPTIONAL_PATH, "",
+        "Private key (PEM) of that certificate. Empty: in the same file.")
     dimse: Address = _row(
         Address("", 11112), kinds.PORT, "",
         "Where DICOM associations are accepted. A bare port listens on the host of `http`.")
+    dimse_tls: Address | None = _row(
+        None, kinds.OPTIONAL_PORT, "",
+        "Where DICOM associations are accepted over TLS; 2762 is its port. A bare port listens on the host of `http`."
+        " Empty: nowhere.")
+    dimse_certificate: Path | None = _row(
+        None, kinds.OPTIONAL_PATH, "",
+        "Certificate (PEM, with its chain) with which `dimse_tls` is spoken.")
+    dimse_key: Path | None = _row(
+        None, kinds.OPTIONAL_PATH, "",
+        "Private key (PEM) of that certificate. Empty: in the same file.")
+    dimse_clients: Path | None = _row(
+        None, kinds.OPTIONAL_PATH, "",
+        "Authorities (PEM) by one of which the certificate of a DICOM sender must be signed. Empty: none is asked for.")
     mllp: Address | None = _row(
         None, kinds.OPTIONAL_PORT, "",
         "Where HL7 v2 messages are accepted over MLLP; 2575 is its port. A bare port listens on the host of `http`."
@@ -132,12 +151,18 @@ class Settings:
     max_associations: int = _row(
         64, kinds.COUNT, "associations",
         "DICOM associations at a time; further ones are rejected as transient.", minimum=1)
+    max_associations_of_one: int = _row(
+        32, kinds.COUNT, "associations",
+        "The same from one address, so that one sender leaves room for others.", minimum=1)
     association_idle_s: float = _row(
         300.0, kinds.NUMBER, "s",
         "An association on which nothing is said for this long is aborted.")
     max_mllp_connections: int = _row(
         64, kinds.COUNT, "connections",
         "MLLP connections at a time; further ones are closed at once.", minimum=1)
+    max_mllp_connections_of_one: int = _row(
+        16, kinds.COUNT, "connections",
+        "The same from one address.", minimum=1)
     mllp_idle_s: float = _row(
         3600.0, kinds.NUMBER, "s",
         "An MLLP connection on which no message comes for this long is closed.")
@@ -219,8 +244,16 @@ class Settings:
             object.__setattr__(self, "dimse", replace(self.dimse, host=self.http.host))
         if self.mllp is not None and not self.mllp.host:
             object.__setattr__(self, "mllp", replace(self.mllp, host=self.http.host))
+        if self.dimse_tls is not None and not self.dimse_tls.host:
+            object.__setattr__(self, "dimse_tls", replace(self.dimse_tls, host=self.http.host))
         if self.mllp_certificate is None and (self.mllp_key or self.mllp_clients):
             raise SettingsError("`mllp_key` and `mllp_clients` go with `mllp_certificate`, which is empty")
+        if self.http_certificate is None and self.http_key:
+            raise SettingsError("`http_key` goes with `http_certificate`, which is empty")
+        if (self.dimse_certificate is None) != (self.dimse_tls is None):
+            raise SettingsError("`dimse_tls` and `dimse_certificate` go together, and one of them is empty")
+        if self.dimse_certificate is None and (self.dimse_key or self.dimse_clients):
+            raise SettingsError("`dimse_key` and `dimse_clients` go with `dimse_certificate`, which is empty")
         if self.page_rows > self.page_rows_limit:
             raise SettingsError(
                 f"`page_rows` ({self.page_rows}) is more than `page_rows_limit` ({self.page_rows_limit})"

@@ -19,6 +19,9 @@ ISOLATED = {
     "Referrer-Policy": "same-origin",
 }
 
+#: Browsers that came over TLS come no other way for a year (RFC 6797).
+_STRICT = (b"strict-transport-security", b"max-age=31536000")
+
 _RAW = [(name.lower().encode(), value.encode()) for name, value in ISOLATED.items()]
 
 _PAGE = {
@@ -64,10 +67,12 @@ class Isolated:
             await self.app(scope, receive, send)
             return
 
+        raw = [*_RAW, _STRICT] if scope["scheme"] == "https" else _RAW
+
         async def send_isolated(message: Message) -> None:
             if message["type"] == "http.response.start":
                 said = {name.lower() for name, _ in message.get("headers", ())}
-                message["headers"] = [*message.get("headers", ()), *(each for each in _RAW if each[0] not in said)]
+                message["headers"] = [*message.get("headers", ()), *(each for each in raw if each[0] not in said)]
             await send(message)
 
         await self.app(scope, receive, send_isolated)
