@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from huitong.access.actions import Access
 from huitong.access.doors import smart
 from huitong.access.work import Work
-from huitong.app import fhir, health
+from huitong.app import fhir, health, limits
 from huitong.base import log as logs
 from huitong.base import metrics
 from huitong.directory.doors import fhir as directory_fhir
@@ -52,7 +52,7 @@ def application(store: Store, access: Access, associations: Callable[[], int]) -
     )
     resources = fhir.Fhir(access, store.settings, types)
     mounted = Mounted(dicomweb.ROOT, dicomweb.DicomWeb(access), Mounted(fhir.ROOT, resources, others))
-    return Counted(headers.Isolated(mounted))
+    return Counted(headers.Isolated(limits.Limited(mounted, limits.Limits.of(store.settings))))
 
 
 class Mounted:

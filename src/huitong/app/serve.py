@@ -16,6 +16,7 @@ from huitong.access.work import Work
 from huitong.app.archive import Archive, open_now
 from huitong.app.asgi import application
 from huitong.app.http import serve_http
+from huitong.app.zerocopy import Bounds
 from huitong.base import log as logs
 from huitong.base import metrics
 from huitong.base.errors import SettingsError
@@ -82,6 +83,13 @@ async def serve(settings: Settings, started: Callable[[Serving], None] = lambda 
             grace_s=settings.stop_grace_s,
             started=accepting,
             tls=https,
+            trusted_proxies=",".join(map(str, settings.trusted_proxies)),
+            bounds=Bounds(
+                settings.max_http_connections,
+                settings.max_http_connections_of_one,
+                settings.http_header_s,
+                settings.trusted_proxies,
+            ),
         )
     finally:
         stop.set()

@@ -148,6 +148,34 @@ class Settings:
         0.0, kinds.NUMBER, "s",
         "Signed links to objects in the object store are good for so long, so that who fetches much can fetch it there."
         " 0: none are given.")
+    trusted_proxies: tuple[Network, ...] = _row(
+        (), kinds.NETWORKS, "",
+        "Proxies that are believed when they say in X-Forwarded-For and X-Forwarded-Proto who asks. Nobody else is.")
+    requests_per_s: float = _row(
+        1000.0, kinds.NUMBER, "requests a second",
+        "Requests that one address may make in the long run; more are answered 429. A hospital may be one address."
+        " 0: no limit.")
+    requests_burst: int = _row(
+        10_000, kinds.COUNT, "requests",
+        "Requests that one address may make at once: a viewer asks for each image of a study.", minimum=1)
+    caller_requests_per_s: float = _row(
+        300.0, kinds.NUMBER, "requests a second",
+        "The same of one session or token. 0: no limit.")
+    caller_requests_burst: int = _row(
+        5000, kinds.COUNT, "requests",
+        "Requests that one session or token may make at once.", minimum=1)
+    sign_ins_per_min: float = _row(
+        60.0, kinds.NUMBER, "tries a minute",
+        "Tries to sign in, of people and of systems, from one address. 0: no limit.")
+    max_http_connections: int = _row(
+        8192, kinds.COUNT, "connections",
+        "HTTP connections at a time; further ones are closed at once.", minimum=1)
+    max_http_connections_of_one: int = _row(
+        1024, kinds.COUNT, "connections",
+        "The same from one address that is no trusted proxy.", minimum=1)
+    http_header_s: float = _row(
+        30.0, kinds.NUMBER, "s",
+        "The header of a request has to be there so long after its first octet.", minimum=1)
     max_associations: int = _row(
         64, kinds.COUNT, "associations",
         "DICOM associations at a time; further ones are rejected as transient.", minimum=1)
