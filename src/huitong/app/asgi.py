@@ -101,4 +101,6 @@ class Counted:
                 requests.inc()
                 seconds.observe(took_s)
                 if status >= 500:
-                    log.warning("request failed", method=scope["method"], path=scope["path"], status=status)
+                    log.warning(
+                        "request failed", method=scope["method"], path=logs.shape_of(scope["path"]), status=status
+                    )

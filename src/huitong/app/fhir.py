@@ -32,7 +32,7 @@ from huitong.base.errors import (
     UnsupportedMedia,
     retry_after,
 )
-from huitong.base.log import logger
+from huitong.base.log import logger, shape_of
 from huitong.base.settings import Settings
 from huitong.wire.accept import first_of, parse_accept
 from huitong.wire.fhir.bundle import Page, page_links, searchset
@@ -240,7 +240,7 @@ def _json(
 
 def _fault(error: Exception, request: Request) -> Response:
     if not isinstance(error, HuitongError):
-        log.exception("request failed", path=request.url.path)
+        log.exception("request failed", path=shape_of(request.url.path))
     status, resource = outcome_of(error)
     headers: dict[str, Any] = retry_after(status)
     if isinstance(error, NotSignedIn):
