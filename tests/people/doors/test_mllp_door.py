@@ -170,8 +170,9 @@ async def test_a_connection_on_which_nothing_comes_is_closed() -> None:
     assert [each["how"] for each in sink.named("ended")] == ["idle timeout", "cut in a message"]
 
 
-async def test_connections_past_the_limit_are_closed_at_once() -> None:
-    async with door(Sink(), max_connections=2) as (server, port):
+@pytest.mark.parametrize("limit", ["max_connections", "max_connections_of_one"])
+async def test_connections_past_the_limit_are_closed_at_once(limit: str) -> None:
+    async with door(Sink(), **{limit: 2}) as (server, port):
         first, second = await Peer.connect(port), await Peer.connect(port)
         await first.send(adt(1))
         await second.send(adt(2))
