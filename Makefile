@@ -62,6 +62,10 @@ types: .venv/.python-ready  ## Check every type
 imports: .venv/.python-ready  ## Check that rooms import downwards only and are entered by their entrances
 	@$(BIN)/lint-imports --no-cache
 
+.PHONY: audit
+audit: .venv/.python-ready  ## Ask advisory services about every locked dependency; says so where none can be reached
+	@$(BIN)/python scripts/audit.py
+
 .PHONY: check
 check: lint types imports test  ## What CI runs: lint, types, imports, test
 

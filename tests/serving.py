@@ -28,7 +28,12 @@ class Server:
         self.dimse_port = int(str(ready["dimse"]))
         #: 0 unless `--mllp` was given.
         self.mllp_port = int(str(ready.get("mllp", 0)))
+        #: 0 unless `--dimse-tls` was given.
+        self.dimse_tls_port = int(str(ready.get("dimse_tls", 0)))
         self.dicomweb = f"{self.base}/dicom-web"
+
+    #: Every line that it has logged; whole once it has stopped.
+    said: list[str]
 
     def stow(self, *objects: bytes, institution: str = "TAIYUAN", allowed: tuple[int, ...] = (200,)) -> httpx.Response:
         """Send PS3.10 files in one STOW-RS request; all must be taken, unless `allowed` says otherwise."""
@@ -80,7 +85,9 @@ def serving(folder: Path, *flags: str, under: Sequence[str] = ()) -> Iterator[Se
     reader = threading.Thread(target=_read, args=(process, said, ready), daemon=True)
     reader.start()
     try:
-        yield Server(process, _ready(process, said, ready))
+        server = Server(process, _ready(process, said, ready))
+        server.said = said
+        yield server
     finally:
         process.terminate()
         process.wait(30)

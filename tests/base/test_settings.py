@@ -163,3 +163,21 @@ def test_what_belongs_to_a_certificate_is_refused_without_one(name: str) -> None
     with pytest.raises(SettingsError, match="mllp_certificate"):
         load({name: "x.pem"}, {})
     assert load({name: "x.pem", "mllp_certificate": "y.pem"}, {}).settings.mllp_certificate == Path("y.pem")
+
+
+@pytest.mark.parametrize(
+    ("given", "complaint"),
+    [
+        ({"http_key": "x.pem"}, "http_certificate"),
+        ({"dimse_key": "x.pem"}, "dimse_certificate"),
+        ({"dimse_tls": "2762"}, "dimse_certificate"),
+        ({"dimse_certificate": "x.pem"}, "dimse_tls"),
+        ({"public_url": "https://host/path"}, "public_url"),
+        ({"public_url": "host"}, "public_url"),
+    ],
+)
+def test_settings_of_tls_go_together(given: dict[str, str], complaint: str) -> None:
+    with pytest.raises(SettingsError, match=complaint):
+        load(given, {})
+    good = load({"dimse_tls": "2762", "dimse_certificate": "x.pem", "http": "10.0.0.1:80"}, {}).settings
+    assert good.dimse_tls == Address("10.0.0.1", 2762)

@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from ipaddress import ip_address
 
-from huitong.access.model import Asker, Kind
+from huitong.access.model import Asker, Kind, Need
+from huitong.access.systems.actions import PREFIX, Systems
 from huitong.access.work import Work
 from huitong.base.clock import Clock, now
 from huitong.base.errors import NotAllowed, NotSignedIn
@@ -17,6 +18,7 @@ from huitong.base.setting_kinds import Network
 from huitong.directory.actions import Directory
 from huitong.directory.model import Institution
 from huitong.store.store import Store
+from huitong.wire.smart import allows
 
 
 class Access:
@@ -25,43 +27,66 @@ class Access:
     def __init__(self, store: Store, directory: Directory, clock: Clock = now) -> None:
         self._store, self._clock = store, clock
         self.directory = directory
+        self.systems = Systems(store, clock, lambda code: directory.get(code) is not None)
 
-    def by_ae(self, calling_aet: str, host: str) -> Work:
-        """The institution that calls by this AE title from this address; raises NotAllowed."""
-        found = self.directory.by_ae(calling_aet, host)
+    def by_ae(self, calling_aet: str, host: str, certificate: str = "") -> Work:
+        """The institution that calls by this AE title from this address; raises NotAllowed.
+
+        `certificate`: fingerprint of what it has shown over TLS, empty without.
+        """
+        found = self.directory.by_ae(calling_aet, host, certificate)
         if found is None:
             raise NotAllowed(f"AE title {calling_aet!r} is not known from {host}")
         return self._sending(found, calling_aet, "dimse", host)
 
-    def by_message(self, application: str, facility: str, host: str) -> Work:
+    def by_message(self, application: str, facility: str, host: str, certificate: str = "") -> Work:
         """The institution that sends HL7 messages as this application and facility (MSH-3, MSH-4) from this address.
 
-        Raises NotAllowed.
+        `certificate` as in `by_ae`. Raises NotAllowed.
         """
-        found = self.directory.by_hl7(application, facility, host)
+        found = self.directory.by_hl7(application, facility, host, certificate)
         if found is None:
             raise NotAllowed(
                 f"{application[:40]!r} at facility {facility[:40]!r} (MSH-3, MSH-4) is not known from {host}"
             )
         return self._sending(found, f"{application}@{facility}", "mllp", host)
 
-    def by_token(self, authorization: str | None, host: str) -> Work:
+    def by_token(self, authorization: str | None, host: str, need: Need | None = None) -> Work:
         """The institution whose token the header `Authorization: Bearer …` shows (RFC 6750 2.1).
 
+        It is the institution's own, or an access token of one of its systems: then `need` must be within the scopes
+        that it was given for, and where there is none, as in what scopes cannot name, it is refused.
         Raises NotSignedIn without a usable one, NotAllowed with one that is not known from this address.
         """
         scheme, _, token = (authorization or "").strip().partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
             raise NotSignedIn("send `Authorization: Bearer` and the institution's token")
+        if token.strip().startswith(PREFIX):
+            return self._by_access_token(token.strip(), host, need)
         found = self.directory.by_token(token.strip(), host)
         if found is None:
             raise NotAllowed("the token is not known")
         return self._sending(found, found.code, "http", host)
 
-    def reader(self, authorization: str | None, host: str) -> Work:
-        """May search and view: an institution with its token, or any caller from an address in `readers`."""
+    def _by_access_token(self, token: str, host: str, need: Need | None) -> Work:
+        found = self.systems.by_token(token, host)
+        institution = self.directory.get(found.client.institution) if found else None
+        if found is None or institution is None:
+            raise NotSignedIn("the access token is not known, or its time is over")
+        if need is None or not allows(found.scopes, need.resource, need.letter):
+            raise NotAllowed("the scopes of the access token do not reach here")
+        client = found.client
+        name = client.name or institution.name
+        asker = Asker(Kind.SYSTEM, client.client_id, name, institution.code, session=found.public_id)
+        return self._work(asker, "http", host, may_send=need.letter == "c")
+
+    def reader(self, authorization: str | None, host: str, need: Need | None = None) -> Work:
+        """May search and view: an institution with its token, or any caller from an address in `readers`.
+
+        `need` as in `by_token`.
+        """
         if authorization:
-            return self.by_token(authorization, host)
+            return self.by_token(authorization, host, need)
         if not _is_within(host, self._store.settings.readers):
             raise NotSignedIn(f"{host} may not read without a token")
         return self._work(Asker(Kind.OPEN, host), "http", host, may_send=False)

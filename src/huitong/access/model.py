@@ -39,6 +39,16 @@ class Role(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Need:
+    """What a request is about, as the scopes of access tokens say it (SMART 2.2)."""
+
+    #: A FHIR type; all of DICOMweb is of ImagingStudy.
+    resource: str
+    #: One of c, r, u, d, s: create, read, update, delete, search.
+    letter: str
+
+
+@dataclass(frozen=True, slots=True)
 class Asker:
     """One that asks, as access has made sure of; equal askers are the same one in the same session."""
 

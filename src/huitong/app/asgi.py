@@ -12,8 +12,9 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from huitong.access.actions import Access
+from huitong.access.doors import smart
 from huitong.access.work import Work
-from huitong.app import fhir, health
+from huitong.app import fhir, health, limits
 from huitong.base import log as logs
 from huitong.base import metrics
 from huitong.directory.doors import fhir as directory_fhir
@@ -39,7 +40,13 @@ def fhir_types(store: Store, access: Access) -> tuple[ResourceType[Work], ...]:
 
 def http_routes(store: Store, access: Access, associations: Callable[[], int]) -> list[BaseRoute]:
     """All but DICOMweb and FHIR; `app.paths` has the decision that stands before each."""
-    return [*health.routes(store, associations), *card.routes(access), *pages.routes(access, store.settings)]
+    resources = [each.name for each in fhir_types(store, access)]
+    return [
+        *health.routes(store, associations),
+        *smart.routes(access, store.settings, resources, fhir.ROOT),
+        *card.routes(access),
+        *pages.routes(access, store.settings),
+    ]
 
 
 def application(store: Store, access: Access, associations: Callable[[], int]) -> ASGIApp:
@@ -50,7 +57,7 @@ def application(store: Store, access: Access, associations: Callable[[], int]) -
     )
     resources = fhir.Fhir(access, store.settings, fhir_types(store, access))
     mounted = Mounted(dicomweb.ROOT, dicomweb.DicomWeb(access), Mounted(fhir.ROOT, resources, others))
-    return Counted(headers.Isolated(mounted))
+    return Counted(headers.Isolated(limits.Limited(mounted, limits.Limits.of(store.settings))))
 
 
 class Mounted:
@@ -60,7 +67,8 @@ class Mounted:
         self._root, self._app, self._others = root, app, others
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"].startswith(f"{self._root}/"):
+        path = scope["path"] if scope["type"] == "http" else ""
+        if path.startswith(f"{self._root}/") and not path.startswith(f"{self._root}/.well-known/"):
             await self._app({**scope, "root_path": self._root}, receive, send)
         else:
             await self._others(scope, receive, send)
@@ -98,4 +106,6 @@ class Counted:
                 requests.inc()
                 seconds.observe(took_s)
                 if status >= 500:
-                    log.warning("request failed", method=scope["method"], path=scope["path"], status=status)
+                    log.warning(
+                        "request failed", method=scope["method"], path=logs.shape_of(scope["path"]), status=status
+                    )

@@ -20,6 +20,7 @@ from starlette.types import Receive, Scope, Send
 
 from huitong import __version__
 from huitong.access.actions import Access
+from huitong.access.model import Need
 from huitong.access.work import Work
 from huitong.base.errors import (
     BadRequest,
@@ -31,7 +32,7 @@ from huitong.base.errors import (
     UnsupportedMedia,
     retry_after,
 )
-from huitong.base.log import logger
+from huitong.base.log import logger, shape_of
 from huitong.base.settings import Settings
 from huitong.wire.accept import first_of, parse_accept
 from huitong.wire.fhir.bundle import Page, page_links, searchset
@@ -59,11 +60,10 @@ class _Call:
     #: Absolute address of the FHIR root.
     root: str
 
-    @property
-    def work(self) -> Work:
-        """The key for reading. Raises NotSignedIn, NotAllowed."""
+    def work(self, resource: str, letter: str) -> Work:
+        """The key for reading ("r") or searching ("s") resources of a type. Raises NotSignedIn, NotAllowed."""
         host = self.request.client.host if self.request.client else ""
-        return self.access.reader(self.request.headers.get("authorization"), host)
+        return self.access.reader(self.request.headers.get("authorization"), host, Need(resource, letter))
 
     @property
     def strict(self) -> bool:
@@ -144,7 +144,7 @@ class Fhir:
         return _json(call.request, capability_statement(self._types.values(), call.root, __version__))
 
     async def _search(self, served: ResourceType[Work], call: _Call) -> Response:
-        work, pairs = call.work, list(call.request.query_params.multi_items())
+        work, pairs = call.work(served.name, "s"), list(call.request.query_params.multi_items())
         if call.request.method == "POST":
             if call.content_type != _FORM:
                 raise UnsupportedMedia(f"a search is posted as {_FORM}")
@@ -161,7 +161,7 @@ class Fhir:
 
 
 async def _read(served: ResourceType[Work], logical_id: str, call: _Call) -> Response:
-    resource = await run_sync(served.read, call.work, logical_id)
+    resource = await run_sync(served.read, call.work(served.name, "r"), logical_id)
     headers = _validators(resource)
     if headers.get("ETag") in [each.strip() for each in call.request.headers.get("if-none-match", "").split(",")]:
         return Response(status_code=304, headers=headers)
@@ -177,13 +177,13 @@ def _validators(resource: Resource) -> dict[str, str]:
 def _operation(served: ResourceType[Work], name: str, logical_id: str) -> _Methods:
     for each in served.operations:
         if each.name == name and (each.on_instance if logical_id else each.on_type):
-            run = partial(_run, each, logical_id)
+            run = partial(_run, served, each, logical_id)
             return {"POST": run, "GET": run} if each.by_get else {"POST": run}
     raise NotFound(f"{served.name} has no operation ${name} here")
 
 
-async def _run(operation: Operation[Work], logical_id: str, call: _Call) -> Response:
-    work = call.work
+async def _run(served: ResourceType[Work], operation: Operation[Work], logical_id: str, call: _Call) -> Response:
+    work = call.work(served.name, "r" if logical_id else "s")
     if call.request.method == "POST":
         asked = _parameters(call.content_type, await call.body())
     else:
@@ -240,7 +240,7 @@ def _json(
 
 def _fault(error: Exception, request: Request) -> Response:
     if not isinstance(error, HuitongError):
-        log.exception("request failed", path=request.url.path)
+        log.exception("request failed", path=shape_of(request.url.path))
     status, resource = outcome_of(error)
     headers: dict[str, Any] = retry_after(status)
     if isinstance(error, NotSignedIn):

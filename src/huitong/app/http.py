@@ -18,7 +18,7 @@ from typing import Any
 
 import uvicorn
 
-from huitong.app.zerocopy import ZeroCopyProtocol
+from huitong.app.zerocopy import Bounds, ZeroCopyProtocol, bounded
 from huitong.base.errors import SettingsError
 
 
@@ -61,16 +61,18 @@ async def serve_http(
     started: Callable[[int], None] = lambda port: None,
     trusted_proxies: str = "",
     tls: ssl.SSLContext | None = None,
+    bounds: Bounds | None = None,
 ) -> None:
     """Serve the ASGI `app` until `stop` is set; then finish running responses, for at most `grace_s` seconds.
 
     `started` is told the port once connections are accepted. Only the addresses in `trusted_proxies`
-    (comma-separated) may say in X-Forwarded-For who their client is. Raises SettingsError if the address is taken.
+    (comma-separated) may say in X-Forwarded-For who their client is. `bounds` are of connections. Raises SettingsError
+    if the address is taken.
     """
     listener = listen(host, port)
     config = uvicorn.Config(
         app,
-        http=ZeroCopyProtocol,
+        http=bounded(bounds) if bounds is not None else ZeroCopyProtocol,
         ws="none",
         interface="asgi3",
         lifespan="auto",

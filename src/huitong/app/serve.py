@@ -6,24 +6,28 @@ import asyncio
 import gc
 import resource
 import signal
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from huitong.access.work import Work
 from huitong.app.archive import Archive, open_now
 from huitong.app.asgi import application
 from huitong.app.http import serve_http
+from huitong.app.zerocopy import Bounds
 from huitong.base import log as logs
 from huitong.base import metrics
 from huitong.base.errors import SettingsError
 from huitong.base.setting_kinds import Address
 from huitong.base.settings import Settings
+from huitong.base.tls import TlsFiles, server_context
 from huitong.imaging import actions as imaging
 from huitong.imaging.doors.dimse import DimseServer, DimseService
 from huitong.people import actions as people
 from huitong.people.cards.actions import check_keys
-from huitong.people.doors.mllp import MllpServer, MllpService, tls_context
+from huitong.people.doors.mllp import MllpServer, MllpService
 from huitong.wire.hl7 import Sender
 
 log = logs.logger(__name__)
@@ -52,6 +56,7 @@ async def serve(settings: Settings, started: Callable[[Serving], None] = lambda 
     spare_the_collector()
     _allow_many_files()
     check_keys(settings)
+    https = _tls("HTTP", settings.http_certificate, settings.http_key)
     archive = open_now(settings)
     settler, matcher = imaging.Settler(archive.store), people.Matcher(archive.access.local)
     dimse = DimseServer(_dimse_service(archive))
@@ -60,14 +65,14 @@ async def serve(settings: Settings, started: Callable[[Serving], None] = lambda 
     others = asyncio.create_task(_stop_with_http(stop, dimse, mllp, followers, settings.stop_grace_s), name="stop")
     try:
         dimse_port = await _listen(dimse, settings.dimse, "DIMSE")
+        dimse_tls_port = await _listen_tls(dimse, settings)
         mllp_port = await _listen(mllp, settings.mllp, "MLLP") if settings.mllp else None
         settler.start()
         matcher.start()
 
         def accepting(http_port: int) -> None:
-            log.info(
-                "ready", http=f"http://{settings.http.host}:{http_port}/", **_doors(settings, dimse_port, mllp_port)
-            )
+            http = f"{'https' if https else 'http'}://{settings.http.host}:{http_port}/"
+            log.info("ready", http=http, **_doors(settings, dimse_port, dimse_tls_port, mllp_port))
             started(Serving(archive, http_port, dimse_port, mllp_port, stop))
 
         await serve_http(
@@ -77,6 +82,14 @@ async def serve(settings: Settings, started: Callable[[Serving], None] = lambda 
             stop=stop,
             grace_s=settings.stop_grace_s,
             started=accepting,
+            tls=https,
+            trusted_proxies=",".join(map(str, settings.trusted_proxies)),
+            bounds=Bounds(
+                settings.max_http_connections,
+                settings.max_http_connections_of_one,
+                settings.http_header_s,
+                settings.trusted_proxies,
+            ),
         )
     finally:
         stop.set()
@@ -120,9 +133,27 @@ async def _listen(door: _Listener, at: Address, name: str) -> int:
         raise SettingsError(f"cannot listen for {name} at {at}: {e.strerror or e}") from e
 
 
-def _doors(settings: Settings, dimse_port: int, mllp_port: int | None) -> dict[str, object]:
+def _doors(settings: Settings, dimse_port: int, dimse_tls_port: int | None, mllp_port: int | None) -> dict[str, object]:
     """What the line "ready" says of the doors beside HTTP."""
-    return {"dimse": dimse_port, "aet": settings.ae_title, **({"mllp": mllp_port} if mllp_port is not None else {})}
+    more = {"dimse_tls": dimse_tls_port, "mllp": mllp_port}
+    there = {name: port for name, port in more.items() if port is not None}
+    return {"dimse": dimse_port, "aet": settings.ae_title, **there}
+
+
+def _tls(name: str, certificate: Path | None, key: Path | None, clients: Path | None = None) -> ssl.SSLContext | None:
+    """None without a certificate. Raises SettingsError."""
+    return server_context(TlsFiles(certificate, key, clients), name) if certificate is not None else None
+
+
+async def _listen_tls(dimse: DimseServer, settings: Settings) -> int | None:  # type: ignore[type-arg]
+    tls = _tls("DIMSE", settings.dimse_certificate, settings.dimse_key, settings.dimse_clients)
+    if settings.dimse_tls is None or tls is None:
+        return None
+    at = settings.dimse_tls
+    try:
+        return await dimse.start(at.host, at.port, tls)
+    except OSError as e:
+        raise SettingsError(f"cannot listen for DIMSE over TLS at {at}: {e.strerror or e}") from e
 
 
 def _dimse_service(archive: Archive) -> DimseService:  # type: ignore[type-arg]
@@ -134,6 +165,7 @@ def _dimse_service(archive: Archive) -> DimseService:  # type: ignore[type-arg]
         aet=settings.ae_title,
         max_pdu_bytes=settings.max_pdu_bytes,
         max_associations=settings.max_associations,
+        max_associations_of_one=settings.max_associations_of_one,
         idle_timeout_s=settings.association_idle_s,
         on_event=_count,
     )
@@ -150,7 +182,8 @@ def _mllp_service(archive: Archive) -> MllpService[Work]:
         max_message_bytes=settings.max_message_bytes,
         max_connections=settings.max_mllp_connections,
         idle_timeout_s=settings.mllp_idle_s,
-        tls=tls_context(certificate, settings.mllp_key, settings.mllp_clients) if certificate else None,
+        tls=_tls("MLLP", certificate, settings.mllp_key, settings.mllp_clients),
+        max_connections_of_one=settings.max_mllp_connections_of_one,
         on_event=_count_mllp,
     )
 

@@ -12,7 +12,9 @@ import os
 import socket
 import sys
 import urllib.parse
-from collections import deque
+from collections import Counter, deque
+from dataclasses import dataclass, field
+from ipaddress import ip_address
 from typing import Any, cast
 
 import httptools
@@ -20,6 +22,8 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.server import ServerState
+
+from huitong.base.setting_kinds import Network
 
 #: One recv(2); what asyncio would allocate anew for each.
 _RECEIVE_BYTES = 256 * 1024
@@ -270,8 +274,42 @@ class ZeroCopyCycle(RequestResponseCycle):
         await super().run_asgi(quietly)
 
 
+@dataclass(slots=True)
+class Bounds:
+    """How many connections there may be, and how slow; counts those that there are."""
+
+    most: int
+    most_of_one: int
+    #: From its first octet to the end of a request's header.
+    header_s: float = _HEADER_S
+    #: From which any number may come, as they come for others.
+    proxies: tuple[Network, ...] = ()
+    open: Counter[str] = field(default_factory=Counter)
+
+    def take(self, host: str) -> bool:
+        """Whether there is room for one more; then it is counted."""
+        if self.open.total() >= self.most or (self.open[host] >= self.most_of_one and not self._is_proxy(host)):
+            return False
+        self.open[host] += 1
+        return True
+
+    def give_back(self, host: str) -> None:
+        self.open[host] -= 1
+        if not self.open[host]:
+            del self.open[host]
+
+    def _is_proxy(self, host: str) -> bool:
+        try:
+            address = ip_address(host)
+        except ValueError:
+            return False
+        return any(address in network for network in self.proxies)
+
+
 class ZeroCopyProtocol(HttpToolsProtocol, asyncio.BufferedProtocol):
     """uvicorn's connection, made of the parts above."""
+
+    bounds = Bounds(sys.maxsize, sys.maxsize)
 
     def __init__(
         self,
@@ -284,12 +322,35 @@ class ZeroCopyProtocol(HttpToolsProtocol, asyncio.BufferedProtocol):
         self._received = memoryview(bytearray(_RECEIVE_BYTES))
         self._header_bytes = 0
         self._body_socket: BodySocket | None = None
+        #: Ends a connection whose header does not get across; uvicorn's own timer ends with the first octet.
+        self._header_timer: asyncio.TimerHandle | None = None
+        self._host: str | None = None
 
     # --- receiving ---
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self.timeout_keep_alive_task = self.loop.call_later(_HEADER_S, self.timeout_keep_alive_handler)
+        peer = transport.get_extra_info("peername")
+        host = peer[0] if peer else ""
+        if not self.bounds.take(host):
+            self.logger.warning("HTTP connection refused, too many")
+            transport.abort()
+            return
+        self._host = host
+        self._header_timer = self.loop.call_later(self.bounds.header_s, self._header_late)
+
+    def _header_late(self) -> None:
+        self._header_timer = None
+        if self.cycle is not None and not self.cycle.response_complete:
+            # Sent ahead of an answer that is under way: it is we who do not read.
+            self._header_timer = self.loop.call_later(self.bounds.header_s, self._header_late)
+        else:
+            self.transport.abort()
+
+    def _header_done(self) -> None:
+        if self._header_timer is not None:
+            self._header_timer.cancel()
+            self._header_timer = None
 
     def get_buffer(self, sizehint: int) -> memoryview:
         return self._received
@@ -299,6 +360,10 @@ class ZeroCopyProtocol(HttpToolsProtocol, asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
+        self._header_done()
+        if self._host is not None:
+            self.bounds.give_back(self._host)
+            self._host = None
         if self._body_socket is not None:
             self._body_socket.close()
             self._body_socket = None
@@ -309,6 +374,8 @@ class ZeroCopyProtocol(HttpToolsProtocol, asyncio.BufferedProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._header_bytes = 0
+        if self._header_timer is None:
+            self._header_timer = self.loop.call_later(self.bounds.header_s, self._header_late)
         # TLS encrypts in this process, so there is nothing for the kernel to send by itself.
         if self.scheme == "http" and sys.platform == "linux":
             cast("dict[str, Any]", self.scope)["extensions"] = _EXTENSIONS
@@ -328,6 +395,7 @@ class ZeroCopyProtocol(HttpToolsProtocol, asyncio.BufferedProtocol):
 
     def on_headers_complete(self) -> None:
         """As uvicorn's, for our own kind of cycle and without what is not offered here (upgrades, root path)."""
+        self._header_done()
         version = self.parser.get_http_version()
         self.scope["method"] = self.parser.get_method().decode("ascii")
         if version != "1.1":
@@ -377,3 +445,8 @@ class ZeroCopyProtocol(HttpToolsProtocol, asyncio.BufferedProtocol):
                 await self.flow.drain()
         except TimeoutError:
             raise ClientDisconnected from None
+
+
+def bounded(bounds: Bounds) -> type[ZeroCopyProtocol]:
+    """Connections that are counted together; one such class for each server."""
+    return type("BoundedProtocol", (ZeroCopyProtocol,), {"bounds": bounds})

@@ -88,6 +88,12 @@ class NotAllowed(CallerFault):
     """The caller may not do this."""
 
 
+class TooOften(CallerFault):
+    """There were too many requests from here."""
+
+    hint = "wait as long as the header Retry-After says"
+
+
 class NotFound(CallerFault):
     """There is no such thing here."""
 
@@ -147,6 +153,7 @@ ANSWERS: dict[type[HuitongError], Answer] = {
     BadRequest: Answer("bad-request", 400, 0x0106, "invalid", 102),
     NotSignedIn: Answer("not-signed-in", 401, 0x0124, "login"),
     NotAllowed: Answer("not-allowed", 403, 0x0124, "forbidden"),
+    TooOften: Answer("too-often", 429, 0xA700, "throttled"),
     NotFound: Answer("not-found", 404, 0x0112, "not-found", 204),
     # IHE ITI-83 2:3.83.4.2.2.3 and .4.
     UnknownDomain: Answer("unknown-domain", 400, 0x0110, "code-invalid", 204),

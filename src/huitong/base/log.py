@@ -8,6 +8,7 @@ objects stay out; as a second line of defence, keys of that kind are masked here
 from __future__ import annotations
 
 import logging
+import re
 import secrets
 import sys
 import warnings
@@ -83,6 +84,15 @@ def logger(name: str) -> structlog.stdlib.BoundLogger:
     """The logger of a module: `log = logger(__name__)`; call it as `log.info("study settled", study_uid=uid)`."""
     bound: structlog.stdlib.BoundLogger = structlog.get_logger(name)
     return bound
+
+
+def shape_of(path: str) -> str:
+    """A path of a URL as a log may have it: our own words and UIDs stay, what may be a person's number does not."""
+    return "/".join(part if _HARMLESS.fullmatch(part) else "*" for part in path.split("/")[:16])
+
+
+#: Fixed words of our addresses, FHIR's types and operations, and UIDs (PS3.5 9.1).
+_HARMLESS = re.compile(r"|[.$]?[a-z][a-z-]{1,23}|[A-Z][A-Za-z]{4,23}|[0-2](\.(0|[1-9][0-9]*)){3,31}", re.ASCII)
 
 
 def new_request_id() -> str:

@@ -41,10 +41,18 @@ STUDY_BLOBS = Histogram(
 CARD_SCANS = Counter(
     "huitong_card_scans", "Health cards shown, by institution and outcome.", ["institution", "outcome"]
 )
+LIMITED = Counter(
+    "huitong_limited", "HTTP requests refused with 429, by whose limit it was: address, caller, sign-in.", ["limit"]
+)
+TOKENS = Counter(
+    "huitong_tokens",
+    "Access tokens asked for by institutions' systems, by what became of it: given, or the error.",
+    ["outcome"],
+)
 
 #: Every metric, in the order of the docs page.
 TABLE = (
     INSTANCES, BYTES, REFUSED, GROUP_SIZE, GROUP_SECONDS, ASSOCIATIONS, ASSOCIATIONS_OPEN,
     MLLP_CONNECTIONS, MLLP_OPEN, HL7_MESSAGES, HL7_SECONDS, REQUESTS, REQUEST_SECONDS,
-    SETTLED, UNSETTLED, FREE_BYTES, S3_REQUESTS, S3_BYTES, S3_FAULTS, STUDY_BLOBS, CARD_SCANS,
+    SETTLED, UNSETTLED, FREE_BYTES, S3_REQUESTS, S3_BYTES, S3_FAULTS, STUDY_BLOBS, CARD_SCANS, LIMITED, TOKENS,
 )  # fmt: skip

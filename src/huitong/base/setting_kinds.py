@@ -155,6 +155,13 @@ def _uri(text: str) -> str:
     return uri
 
 
+def _origin(text: str) -> str:
+    origin = text.strip().rstrip("/")
+    if origin and not re.fullmatch(r"https?://[^\s/?#@|]+", origin):
+        raise ValueError("expected https://host or https://host:port, without a path")
+    return origin
+
+
 def one_of(*names: str) -> Kind:
     """A choice among `names`, upper or lower case."""
 
@@ -181,5 +188,6 @@ NETWORKS = Kind("networks", _networks, lambda networks: ", ".join(str(network) f
 AE_TITLE = Kind("AE title", _ae_title)
 TEXT = Kind("text", str.strip)
 URI = Kind("URI", _uri)
+ORIGIN = Kind("https://host, or empty", _origin)
 DATABASE_URL = Kind("postgresql URL, or empty", _database_url, _show_url)
 S3_URL = Kind("s3 URL, or empty", _s3_url)

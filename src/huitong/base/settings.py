@@ -81,9 +81,28 @@ class Settings:
     http: Address = _row(
         Address("127.0.0.1", 8080), kinds.HOST_AND_PORT, "",
         "Where pages, viewer and DICOMweb are served. Put a TLS proxy in front before opening it to others.")
+    http_certificate: Path | None = _row(
+        None, kinds.OPTIONAL_PATH, "",
+        "Certificate (PEM, with its chain) with which HTTP is spoken over TLS. Empty: without TLS.")
+    http_key: Path | None = _row(
+        None, kinds.OPTIONAL_PATH, "",
+        "Private key (PEM) of that certificate. Empty: in the same file.")
     dimse: Address = _row(
         Address("", 11112), kinds.PORT, "",
         "Where DICOM associations are accepted. A bare port listens on the host of `http`.")
+    dimse_tls: Address | None = _row(
+        None, kinds.OPTIONAL_PORT, "",
+        "Where DICOM associations are accepted over TLS; 2762 is its port. A bare port listens on the host of `http`."
+        " Empty: nowhere.")
+    dimse_certificate: Path | None = _row(
+        None, kinds.OPTIONAL_PATH, "",
+        "Certificate (PEM, with its chain) with which `dimse_tls` is spoken.")
+    dimse_key: Path | None = _row(
+        None, kinds.OPTIONAL_PATH, "",
+        "Private key (PEM) of that certificate. Empty: in the same file.")
+    dimse_clients: Path | None = _row(
+        None, kinds.OPTIONAL_PATH, "",
+        "Authorities (PEM) by one of which the certificate of a DICOM sender must be signed. Empty: none is asked for.")
     mllp: Address | None = _row(
         None, kinds.OPTIONAL_PORT, "",
         "Where HL7 v2 messages are accepted over MLLP; 2575 is its port. A bare port listens on the host of `http`."
@@ -97,6 +116,10 @@ class Settings:
     mllp_clients: Path | None = _row(
         None, kinds.OPTIONAL_PATH, "",
         "Authorities (PEM) by one of which the certificate of an MLLP sender must be signed. Empty: none is asked for.")
+    public_url: str = _row(
+        "", kinds.ORIGIN, "",
+        "By which address others reach `http`, as https://exchange.example: what clients must name in assertions."
+        " Empty: the address on which a request came in.")
     ae_title: str = _row(
         "HUITONG", kinds.AE_TITLE, "",
         "Our own AE title; associations that call another are rejected.")
@@ -125,15 +148,49 @@ class Settings:
         0.0, kinds.NUMBER, "s",
         "Signed links to objects in the object store are good for so long, so that who fetches much can fetch it there."
         " 0: none are given.")
+    trusted_proxies: tuple[Network, ...] = _row(
+        (), kinds.NETWORKS, "",
+        "Proxies that are believed when they say in X-Forwarded-For and X-Forwarded-Proto who asks. Nobody else is.")
+    requests_per_s: float = _row(
+        1000.0, kinds.NUMBER, "requests a second",
+        "Requests that one address may make in the long run; more are answered 429. A hospital may be one address."
+        " 0: no limit.")
+    requests_burst: int = _row(
+        10_000, kinds.COUNT, "requests",
+        "Requests that one address may make at once: a viewer asks for each image of a study.", minimum=1)
+    caller_requests_per_s: float = _row(
+        300.0, kinds.NUMBER, "requests a second",
+        "The same of one session or token. 0: no limit.")
+    caller_requests_burst: int = _row(
+        5000, kinds.COUNT, "requests",
+        "Requests that one session or token may make at once.", minimum=1)
+    sign_ins_per_min: float = _row(
+        60.0, kinds.NUMBER, "tries a minute",
+        "Tries to sign in, of people and of systems, from one address. 0: no limit.")
+    max_http_connections: int = _row(
+        8192, kinds.COUNT, "connections",
+        "HTTP connections at a time; further ones are closed at once.", minimum=1)
+    max_http_connections_of_one: int = _row(
+        1024, kinds.COUNT, "connections",
+        "The same from one address that is no trusted proxy.", minimum=1)
+    http_header_s: float = _row(
+        30.0, kinds.NUMBER, "s",
+        "The header of a request has to be there so long after its first octet.", minimum=1)
     max_associations: int = _row(
         64, kinds.COUNT, "associations",
         "DICOM associations at a time; further ones are rejected as transient.", minimum=1)
+    max_associations_of_one: int = _row(
+        32, kinds.COUNT, "associations",
+        "The same from one address, so that one sender leaves room for others.", minimum=1)
     association_idle_s: float = _row(
         300.0, kinds.NUMBER, "s",
         "An association on which nothing is said for this long is aborted.")
     max_mllp_connections: int = _row(
         64, kinds.COUNT, "connections",
         "MLLP connections at a time; further ones are closed at once.", minimum=1)
+    max_mllp_connections_of_one: int = _row(
+        16, kinds.COUNT, "connections",
+        "The same from one address.", minimum=1)
     mllp_idle_s: float = _row(
         3600.0, kinds.NUMBER, "s",
         "An MLLP connection on which no message comes for this long is closed.")
@@ -215,8 +272,16 @@ class Settings:
             object.__setattr__(self, "dimse", replace(self.dimse, host=self.http.host))
         if self.mllp is not None and not self.mllp.host:
             object.__setattr__(self, "mllp", replace(self.mllp, host=self.http.host))
+        if self.dimse_tls is not None and not self.dimse_tls.host:
+            object.__setattr__(self, "dimse_tls", replace(self.dimse_tls, host=self.http.host))
         if self.mllp_certificate is None and (self.mllp_key or self.mllp_clients):
             raise SettingsError("`mllp_key` and `mllp_clients` go with `mllp_certificate`, which is empty")
+        if self.http_certificate is None and self.http_key:
+            raise SettingsError("`http_key` goes with `http_certificate`, which is empty")
+        if (self.dimse_certificate is None) != (self.dimse_tls is None):
+            raise SettingsError("`dimse_tls` and `dimse_certificate` go together, and one of them is empty")
+        if self.dimse_certificate is None and (self.dimse_key or self.dimse_clients):
+            raise SettingsError("`dimse_key` and `dimse_clients` go with `dimse_certificate`, which is empty")
         if self.page_rows > self.page_rows_limit:
             raise SettingsError(
                 f"`page_rows` ({self.page_rows}) is more than `page_rows_limit` ({self.page_rows_limit})"

@@ -109,7 +109,13 @@ def _joined(of_operator: list[Institution], of_database: list[Institution]) -> l
     """Of an institution in both: named and described by the database, known also by what the operator says."""
     described = {each.code: each for each in of_database}
     joined = [
-        replace(said, ae_titles=each.ae_titles, networks=each.networks, token_sha256=each.token_sha256)
+        replace(
+            said,
+            ae_titles=each.ae_titles,
+            networks=each.networks,
+            token_sha256=each.token_sha256,
+            certificate_sha256=each.certificate_sha256,
+        )
         if (said := described.pop(each.code, None))
         else each
         for each in of_operator
@@ -119,7 +125,9 @@ def _joined(of_operator: list[Institution], of_database: list[Institution]) -> l
 
 def _callers(tx: Connection) -> list[Caller]:
     e = ENDPOINT.c
-    columns = (e.institution, e.networks, e.ae_title, e.token_sha256, e.hl7_application, e.hl7_facility)
+    reachable = (e.networks != "") | (e.certificate_sha256 != "")
+    shown = (e.ae_title, e.token_sha256, e.hl7_application, e.hl7_facility, e.certificate_sha256)
+    columns = (e.institution, e.networks, *shown)
     return [
         Caller(
             r.institution,
@@ -128,6 +136,7 @@ def _callers(tx: Connection) -> list[Caller]:
             frozenset(r.token_sha256.split()),
             r.hl7_application,
             r.hl7_facility,
+            frozenset(r.certificate_sha256.split()),
         )
-        for r in tx.execute(select(*columns).where(e.active == "1", e.networks != "").order_by(e.pk))
+        for r in tx.execute(select(*columns).where(e.active == "1", reachable).order_by(e.pk))
     ]

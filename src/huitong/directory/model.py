@@ -45,6 +45,8 @@ class Institution:
     county_group: str = ""
     #: GB 32100.
     credit_code: str = ""
+    #: Fingerprints (SHA-256, lower-case hex) of certificates that it shows over TLS; with any, it must show one.
+    certificate_sha256: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,8 @@ class Caller:
     #: MSH-3 and MSH-4 of HL7 v2; either may be empty, which fits any.
     hl7_application: str = ""
     hl7_facility: str = ""
+    #: With any, one of them must be shown over TLS; then `networks` may be empty, for everywhere.
+    certificate_sha256: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

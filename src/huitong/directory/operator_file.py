@@ -23,7 +23,7 @@ _DEMO = (
     ("YUNCHENG", "运城市人民医院", "Yuncheng People's Hospital"),
 )
 _TEXTS = ("code", "name", "name_en")
-_LISTS = ("ae_titles", "networks", "token_sha256")
+_LISTS = ("ae_titles", "networks", "token_sha256", "certificate_sha256")
 
 
 def read_institutions(file: Path | None, *, demo: bool) -> list[Institution]:
@@ -87,12 +87,15 @@ def _institution(row: dict[str, Any], where: str) -> Institution:
     digests = frozenset(d.lower() for d in row.get("token_sha256", []))
     if any(not re.fullmatch("[0-9a-f]{64}", d) for d in digests):
         raise SettingsError(f"{where}: token_sha256 must be SHA-256 in hexadecimal")
+    shown = frozenset(d.lower().replace(":", "") for d in row.get("certificate_sha256", []))
+    if any(not re.fullmatch("[0-9a-f]{64}", d) for d in shown):
+        raise SettingsError(f"{where}: certificate_sha256 must be SHA-256 in hexadecimal")
     try:
         networks = tuple(ip_network(n) for n in row.get("networks", []))
     except ValueError as e:
         raise SettingsError(f"{where}: {e}") from e
     name = row.get("name", code)
-    return Institution(code, name, row.get("name_en", name), aes, networks, digests)
+    return Institution(code, name, row.get("name_en", name), aes, networks, digests, certificate_sha256=shown)
 
 
 def _check_types(row: dict[str, Any], where: str) -> None:

@@ -18,6 +18,8 @@ class _Picture:
     by_ae: dict[str, list[Caller]] = field(default_factory=dict)
     by_token: dict[str, list[Caller]] = field(default_factory=dict)
     by_hl7: dict[tuple[str, str], list[Caller]] = field(default_factory=dict)
+    #: Whose a certificate is, by its fingerprint.
+    by_certificate: dict[str, set[str]] = field(default_factory=dict)
     #: From where any institution calls.
     networks: set[Network] = field(default_factory=set)
 
@@ -35,13 +37,18 @@ class Directory:
         Where two claim the same (which loading refuses), what institutions have themselves comes first.
         """
         picture = _Picture({each.code: each for each in institutions})
-        own = (Caller(i.code, i.networks, i.ae_titles, i.token_sha256) for i in picture.by_code.values())
+        own = (
+            Caller(i.code, i.networks, i.ae_titles, i.token_sha256, certificate_sha256=i.certificate_sha256)
+            for i in picture.by_code.values()
+        )
         for each in (*own, *callers):
             if each.institution not in picture.by_code:
                 continue
             picture.networks.update(each.networks)
             for ae in each.ae_titles:
                 picture.by_ae.setdefault(ae, []).append(each)
+            for shown in each.certificate_sha256:
+                picture.by_certificate.setdefault(shown, set()).add(each.institution)
             for digest in each.token_sha256:
                 picture.by_token.setdefault(digest, []).append(each)
             if each.hl7_application or each.hl7_facility:
@@ -54,36 +61,55 @@ class Directory:
     def get(self, code: str) -> Institution | None:
         return self._now.by_code.get(code)
 
-    def by_ae(self, ae_title: str, host: str) -> Institution | None:
-        """Whose AE title this is, calling from `host`; an AE title alone proves nothing, so the address must fit."""
+    def by_ae(self, ae_title: str, host: str, certificate: str = "") -> Institution | None:
+        """Whose AE title this is, calling from `host`; an AE title alone proves nothing, so the address must fit.
+
+        `certificate` is the fingerprint of what was shown over TLS: where the directory lists some for this AE title it
+        must be one of them, and it must never be another institution's.
+        """
         now = self._now
-        return _first(now, now.by_ae.get(ae_title, ()), host)
+        return _first(now, now.by_ae.get(ae_title, ()), host, certificate)
 
     def by_token(self, token: str, host: str) -> Institution | None:
         """Whose token this is. Looked up by its digest, so that the time taken says nothing about the token."""
         now = self._now
-        return _first(now, now.by_token.get(hashlib.sha256(token.encode()).hexdigest(), ()), host)
+        callers = now.by_token.get(hashlib.sha256(token.encode()).hexdigest(), ())
+        return next((now.by_code[each.institution] for each in callers if _within(host, each.networks)), None)
 
-    def by_hl7(self, application: str, facility: str, host: str) -> Institution | None:
+    def by_hl7(self, application: str, facility: str, host: str, certificate: str = "") -> Institution | None:
         """Who sends HL7 v2 as this application (MSH-3) and facility (MSH-4) from `host`.
 
         Of an endpoint that names only one of the two the other may be anything. An institution also sends as the
-        facility of its own code. Names prove nothing: the address must fit.
+        facility of its own code. Names prove nothing: the address must fit, and `certificate` as in `by_ae`.
         """
         now = self._now
         for sender in ((application, facility), (application, ""), ("", facility)):
-            if sender != ("", "") and (found := _first(now, now.by_hl7.get(sender, ()), host)):
+            if sender != ("", "") and (found := _first(now, now.by_hl7.get(sender, ()), host, certificate)):
                 return found
         own = now.by_code.get(facility.strip().upper())
-        return own if own is not None and _within(host, own.networks) else None
+        if own is None:
+            return None
+        by_code = Caller(own.code, own.networks, certificate_sha256=own.certificate_sha256)
+        return _first(now, (by_code,), host, certificate)
 
-    def knows(self, host: str) -> bool:
-        """Whether any institution calls from this address."""
-        return _within(host, self._now.networks)
+    def knows(self, host: str, certificate: str = "") -> bool:
+        """Whether any institution calls from this address, or shows this certificate."""
+        return certificate in self._now.by_certificate or _within(host, self._now.networks)
 
 
-def _first(now: _Picture, callers: Iterable[Caller], host: str) -> Institution | None:
-    return next((now.by_code[each.institution] for each in callers if _within(host, each.networks)), None)
+def _first(now: _Picture, callers: Iterable[Caller], host: str, certificate: str) -> Institution | None:
+    owners = now.by_certificate.get(certificate) if certificate else None
+    for each in callers:
+        if (owners is None or each.institution in owners) and _fits(each, host, certificate):
+            return now.by_code[each.institution]
+    return None
+
+
+def _fits(caller: Caller, host: str, certificate: str) -> bool:
+    """A caller with certificates is known by them; its address is looked at only where some are listed."""
+    if not caller.certificate_sha256:
+        return _within(host, caller.networks)
+    return certificate in caller.certificate_sha256 and (not caller.networks or _within(host, caller.networks))
 
 
 def _within(host: str, networks: Iterable[Network]) -> bool:

@@ -39,6 +39,10 @@ _WORDS = {
     ),
     405: _CUT,
     406: (_("No picture can be made of this"), _("The object is kept and can be downloaded, but not shown.")),
+    429: (
+        _("Too many requests came from here"),
+        _("Wait a minute and try again. Nothing that was sent is lost."),
+    ),
     500: (
         _("Something went wrong here"),
         _(

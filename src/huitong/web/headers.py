@@ -17,7 +17,18 @@ ISOLATED = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
+    # Nothing here needs a device of the reader's; a camera scans codes on the pages of cards alone, if at all.
+    "Permissions-Policy": "camera=(self), geolocation=(), microphone=(), payment=(), usb=(), browsing-topics=()",
 }
+#: For what is no page and brings no policy of its own: data that a browser was made to open as a document.
+DATA_POLICY = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+_DATA = (b"content-security-policy", DATA_POLICY.encode())
+#: Scripts, fonts and pictures are loaded by documents, whose own policy holds; it is the rest that may be opened.
+_LOADED = (b"text/javascript", b"application/javascript", b"text/css", b"font/", b"image/", b"application/wasm",
+           b"application/pdf", b"video/", b"text/html")  # fmt: skip
+
+#: Browsers that came over TLS come no other way for a year (RFC 6797).
+_STRICT = (b"strict-transport-security", b"max-age=31536000")
 
 _RAW = [(name.lower().encode(), value.encode()) for name, value in ISOLATED.items()]
 
@@ -64,10 +75,17 @@ class Isolated:
             await self.app(scope, receive, send)
             return
 
+        raw = [*_RAW, _STRICT] if scope["scheme"] == "https" else _RAW
+
         async def send_isolated(message: Message) -> None:
             if message["type"] == "http.response.start":
-                said = {name.lower() for name, _ in message.get("headers", ())}
-                message["headers"] = [*message.get("headers", ()), *(each for each in _RAW if each[0] not in said)]
+                said = {name.lower(): value for name, value in message.get("headers", ())}
+                more = [each for each in raw if each[0] not in said]
+                kind = said.get(b"content-type", b"")
+                # What a 304 says goes over what the browser has kept, the policy of a page too.
+                if kind and _DATA[0] not in said and message["status"] != 304 and not kind.startswith(_LOADED):
+                    more.append(_DATA)
+                message["headers"] = [*message.get("headers", ()), *more]
             await send(message)
 
         await self.app(scope, receive, send_isolated)

@@ -70,7 +70,7 @@ class Sink:
     def __post_init__(self) -> None:
         self.open.set()
 
-    def identify(self, calling_aet: str, host: str) -> str:
+    def identify(self, calling_aet: str, host: str, certificate: str) -> str:
         if calling_aet not in self.known:
             raise NotAllowed(f"{calling_aet} is not known from {host}")
         return f"{calling_aet}@{host}"

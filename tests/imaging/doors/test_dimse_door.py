@@ -290,8 +290,9 @@ async def test_the_called_title_may_be_left_unchecked():
         await released(peer)
 
 
-async def test_one_association_too_many_is_rejected_for_the_moment():
-    async with door(Sink(), max_associations=1) as (_, port):
+@pytest.mark.parametrize("limit", ["max_associations", "max_associations_of_one"])
+async def test_one_association_too_many_is_rejected_for_the_moment(limit):
+    async with door(Sink(), **{limit: 1}) as (_, port):
         first, second = await Requestor.associate(port), await Requestor.associate(port)
         assert second.answer == AssociateReject(2, 3, 2)
         await second.close()

@@ -29,7 +29,7 @@ async def keep(work, intake, expected):
     raise TooLarge(f"{intake.size} bytes")
 
 async def main():
-    service = DimseService(identify=lambda aet, host: aet, new_intake=lambda work: Spool(), keep=keep)
+    service = DimseService(identify=lambda aet, host, certificate: aet, new_intake=lambda work: Spool(), keep=keep)
     print(await DimseServer(service).start("127.0.0.1", 0), flush=True)
     await asyncio.Event().wait()
 

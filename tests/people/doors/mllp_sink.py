@@ -37,7 +37,7 @@ class Sink:
     def __post_init__(self) -> None:
         self.open.set()
 
-    def identify(self, application: str, facility: str, host: str) -> str:
+    def identify(self, application: str, facility: str, host: str, certificate: str) -> str:
         if facility != "TAIYUAN":
             raise NotAllowed("facility (MSH-4)")
         return f"{application}@{facility}@{host}"
@@ -58,7 +58,8 @@ class Sink:
 @asynccontextmanager
 async def door(sink: Sink, **more: Any) -> AsyncIterator[tuple[MllpServer[str], int]]:
     service = MllpService(
-        knows=sink.hosts.__contains__, identify=sink.identify, take=sink.take, we=Sender("HUITONG", "HUITONG"),
+        knows=lambda host, _certificate: host in sink.hosts,
+        identify=sink.identify, take=sink.take, we=Sender("HUITONG", "HUITONG"),
         on_event=sink.note, **more,
     )  # fmt: skip
     server = MllpServer(service)

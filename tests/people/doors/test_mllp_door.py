@@ -16,7 +16,7 @@ from cryptography.x509.oid import NameOID
 from tests.people.doors.mllp_sink import PID, Peer, Sink, adt, door
 
 from huitong.base.errors import HuitongError, NotFound, SettingsError, StoreFull, StoreUnavailable
-from huitong.people.doors.mllp import tls_context
+from huitong.base.tls import TlsFiles, server_context
 from huitong.wire.hl7 import BadMessage, framed
 
 
@@ -170,8 +170,9 @@ async def test_a_connection_on_which_nothing_comes_is_closed() -> None:
     assert [each["how"] for each in sink.named("ended")] == ["idle timeout", "cut in a message"]
 
 
-async def test_connections_past_the_limit_are_closed_at_once() -> None:
-    async with door(Sink(), max_connections=2) as (server, port):
+@pytest.mark.parametrize("limit", ["max_connections", "max_connections_of_one"])
+async def test_connections_past_the_limit_are_closed_at_once(limit: str) -> None:
+    async with door(Sink(), **{limit: 2}) as (server, port):
         first, second = await Peer.connect(port), await Peer.connect(port)
         await first.send(adt(1))
         await second.send(adt(2))
@@ -265,7 +266,7 @@ async def test_senders_show_a_certificate_where_it_is_asked_for(tmp_path: Path) 
     _, client_file = certificate(tmp_path, "client", authority)
     _, stranger_file = certificate(tmp_path, "stranger", certificate(tmp_path, "other")[0])
     sink = Sink()
-    async with door(sink, tls=tls_context(server_file, None, authority_file)) as (_, port):
+    async with door(sink, tls=server_context(TlsFiles(server_file, None, authority_file), "MLLP")) as (_, port):
 
         async def send(with_file: Path | None) -> tuple[str, str]:
             context = ssl.create_default_context(cafile=str(authority_file))
@@ -289,4 +290,4 @@ def test_a_certificate_that_is_none_is_said_at_the_start(tmp_path: Path) -> None
     (tmp_path / "x.pem").write_text("nothing")
     for certificate_file in (tmp_path / "x.pem", tmp_path / "absent.pem"):
         with pytest.raises(SettingsError, match="TLS for MLLP"):
-            tls_context(certificate_file, None, None)
+            server_context(TlsFiles(certificate_file, None, None), "MLLP")

@@ -16,7 +16,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from huitong.access.actions import Access
 from huitong.base.errors import HuitongError, NotFound, NotSignedIn
-from huitong.base.log import logger
+from huitong.base.log import logger, shape_of
 from huitong.imaging.doors import (
     dicomweb_frames,
     dicomweb_links,
@@ -139,7 +139,7 @@ def _other_method(request: Request, handlers: Mapping[str, Handler]) -> Response
 def _problem(error: Exception, request: Request) -> Response:
     problem = problem_of(error)
     if not isinstance(error, HuitongError):
-        log.exception("request failed", path=request.url.path)
+        log.exception("request failed", path=shape_of(request.url.path))
     headers = {"Cache-Control": "no-store"}
     if isinstance(error, NotSignedIn):
         headers["WWW-Authenticate"] = 'Bearer realm="huitong"'

@@ -11,10 +11,14 @@ from anyio.to_thread import run_sync
 from starlette.requests import Request
 
 from huitong.access.actions import Access
+from huitong.access.model import Need
 from huitong.access.work import Work
 from huitong.imaging import actions
 from huitong.imaging.model import StoredInstance
 from huitong.wire.accept import Accepted, parse_accept
+
+#: As scopes of access tokens say it: DICOMweb is of ImagingStudy altogether.
+_SEARCH, _READ, STORE = (Need("ImagingStudy", letter) for letter in "src")
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,12 @@ class Call:
     @cached_property
     def work(self) -> Work:
         """The key for reading. Raises NotSignedIn, NotAllowed."""
-        return self.access.reader(self.authorization, self.host)
+        return self.access.reader(self.authorization, self.host, _SEARCH if self._searches else _READ)
+
+    @property
+    def _searches(self) -> bool:
+        """Whether the address is of a list (QIDO-RS) and not of what is in it."""
+        return self.request.scope["path"].rstrip("/").rpartition("/")[2] in ("studies", "series", "instances")
 
     @cached_property
     def accepted(self) -> tuple[Accepted, ...]:

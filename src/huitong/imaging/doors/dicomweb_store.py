@@ -24,7 +24,7 @@ from huitong.base.errors import (
 )
 from huitong.base.log import logger
 from huitong.imaging import actions
-from huitong.imaging.doors.dicomweb_call import Call, study_url
+from huitong.imaging.doors.dicomweb_call import STORE, Call, study_url
 from huitong.imaging.model import Kept
 from huitong.wire.accept import first_of
 from huitong.wire.dicom.scan import scan, text
@@ -45,7 +45,7 @@ _REMEMBERED_BYTES = 16 * 1024
 
 async def store(call: Call) -> Response:
     """Keeps every instance that can be kept. Raises NotSignedIn, NotAllowed, UnsupportedMedia, BadRequest before."""
-    work = call.access.by_token(call.authorization, call.host)
+    work = call.access.by_token(call.authorization, call.host, STORE)
     if call.institution is not None and call.institution != work.institution:
         raise NotAllowed(f"this token is not of {call.institution}")
     boundary = _boundary(call.request.headers.get("content-type", ""))

@@ -7,9 +7,11 @@ Here are the listener and its end. `dimse_service` has the parameters, `dimse_co
 from __future__ import annotations
 
 import asyncio
+import ssl
 from typing import Generic, TypeVar
 
 from huitong.base.log import logger
+from huitong.base.tls import HANDSHAKE_S
 from huitong.imaging.doors.dimse_connection import Connection
 from huitong.imaging.doors.dimse_operation import Intake
 from huitong.imaging.doors.dimse_service import DimseService
@@ -28,17 +30,26 @@ class DimseServer(Generic[W, I]):
     def __init__(self, service: DimseService[W, I]) -> None:
         self.service = service
         self._connections: set[Connection[W, I]] = set()
-        self._server: asyncio.Server | None = None
+        self._servers: list[asyncio.Server] = []
         self._all_gone = asyncio.Event()
 
-    async def start(self, host: str, port: int) -> int:
-        """Listen on `host` ("" for every address) and `port` (0 for a free one); the port that it became."""
+    async def start(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> int:
+        """Listen on `host` ("" for every address) and `port` (0 for a free one); the port that it became.
+
+        May be called again, for a port with TLS beside one without.
+        """
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(
-            lambda: Connection(self.service, self._connections, self._all_gone), host or None, port, backlog=512
+        server = await loop.create_server(
+            lambda: Connection(self.service, self._connections, self._all_gone),
+            host or None,
+            port,
+            backlog=512,
+            ssl=tls,
+            ssl_handshake_timeout=HANDSHAKE_S if tls is not None else None,
         )
-        bound: int = self._server.sockets[0].getsockname()[1]
-        log.info("dimse listening", host=host, port=bound, aet=self.service.aet)
+        self._servers.append(server)
+        bound: int = server.sockets[0].getsockname()[1]
+        log.info("dimse listening", host=host, port=bound, aet=self.service.aet, tls=tls is not None)
         return bound
 
     @property
@@ -51,9 +62,10 @@ class DimseServer(Generic[W, I]):
 
         After `grace_s` seconds what is left is cut off. Nothing that was acknowledged is lost either way.
         """
-        if self._server is None:
+        if not self._servers:
             return
-        self._server.close()
+        for server in self._servers:
+            server.close()
         for connection in list(self._connections):
             connection.retire()
         if self._connections:
@@ -65,4 +77,4 @@ class DimseServer(Generic[W, I]):
                 for connection in list(self._connections):
                     connection.cut()
                 await asyncio.sleep(0)  # in which the transports say connection_lost
-        self._server = None
+        self._servers.clear()

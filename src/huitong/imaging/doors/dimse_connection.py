@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from huitong.base.errors import HuitongError, NotAllowed, OurFault
 from huitong.base.log import logger
+from huitong.base.tls import fingerprint
 from huitong.imaging.doors.dimse_operation import (
     Intake,
     Operation,
@@ -87,6 +88,7 @@ class Connection(asyncio.BufferedProtocol, Generic[W, I]):
         self._transport = transport
         peer = transport.get_extra_info("peername")
         self._host = peer[0] if peer else ""
+        self._certificate = fingerprint(transport)
         self._log = log.bind(host=self._host)
         self._socket = transport.get_extra_info("socket")
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -195,13 +197,14 @@ class Connection(asyncio.BufferedProtocol, Generic[W, I]):
         if service.check_called_aet and request.called_aet != service.aet:
             return "called-AE-title-not-recognized"
         try:
-            self._work = service.identify(request.calling_aet, self._host)
+            self._work = service.identify(request.calling_aet, self._host, self._certificate)
         except NotAllowed:
             return "calling-AE-title-not-recognized"
         except Exception:
             self._log.exception("dimse caller could not be identified", calling_aet=request.calling_aet)
             return "no-reason-given"
-        if sum(connection.established for connection in self._connections) >= service.max_associations:
+        hosts = [connection._host for connection in self._connections if connection.established]
+        if len(hosts) >= service.max_associations or hosts.count(self._host) >= service.max_associations_of_one:
             return "local-limit-exceeded"
         return ""
 

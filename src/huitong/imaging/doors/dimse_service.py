@@ -36,8 +36,9 @@ def ignore_event(name: str, /, **fields: object) -> None:
 class DimseService(Generic[W, I]):
     """What the door is told once, and all its connections share."""
 
-    #: The institution behind a calling AE title and address. Raises NotAllowed.
-    identify: Callable[[str, str], W]
+    #: The institution behind a calling AE title, address and, over TLS, certificate (its fingerprint, empty without).
+    #: Raises NotAllowed.
+    identify: Callable[[str, str, str], W]
     new_intake: Callable[[W], I]
     #: Durable when it returns. Its HuitongErrors become DIMSE statuses.
     keep: Callable[[W, I, Expected], Awaitable[Kept]]
@@ -49,6 +50,8 @@ class DimseService(Generic[W, I]):
     #: What one association may have received and not yet digested, in bytes.
     receive_buffer_bytes: int = 524288
     max_associations: int = 200
+    #: From one address.
+    max_associations_of_one: int = 200
     #: From connecting to A-ASSOCIATE-RQ, and from the end of an association to the end of its connection (ARTIM).
     artim_timeout_s: float = 30.0
     #: Without a byte from the peer while it is its turn.

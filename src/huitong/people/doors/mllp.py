@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ssl
-from pathlib import Path
 from typing import Generic, TypeVar
 
-from huitong.base.errors import SettingsError
 from huitong.base.log import logger
+from huitong.base.tls import HANDSHAKE_S, fingerprint
 from huitong.people.doors.mllp_connection import Connection
 from huitong.people.doors.mllp_service import MllpService
 
 log = logger(__name__)
 
-__all__ = ["MllpServer", "MllpService", "tls_context"]
+__all__ = ["MllpServer", "MllpService"]
 
 W = TypeVar("W")
 
@@ -36,7 +34,10 @@ class MllpServer(Generic[W]):
     async def start(self, host: str, port: int) -> int:
         """Listen on `host` ("" for every address) and `port` (0 for a free one); the port that it became."""
         tls = self.service.tls
-        self._server = await asyncio.start_server(self._serve, host or None, port, ssl=tls, backlog=512)
+        handshake_s = HANDSHAKE_S if tls is not None else None
+        self._server = await asyncio.start_server(
+            self._serve, host or None, port, ssl=tls, backlog=512, ssl_handshake_timeout=handshake_s
+        )
         bound: int = self._server.sockets[0].getsockname()[1]
         log.info("mllp listening", host=host, port=bound, tls=tls is not None)
         return bound
@@ -45,6 +46,10 @@ class MllpServer(Generic[W]):
     def connections(self) -> int:
         """How many are open now."""
         return len(self._connections)
+
+    def _of(self, host: str) -> int:
+        """How many one address has open."""
+        return sum(each.host == host for each in self._connections)
 
     async def stop(self, grace_s: float) -> None:
         """Take no more connections; let each finish the message it is at and answer it.
@@ -77,13 +82,14 @@ class MllpServer(Generic[W]):
     async def _run(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         peer = writer.get_extra_info("peername")
         host = peer[0] if peer else ""
-        service = self.service
-        if len(self._connections) >= service.max_connections or not service.knows(host):
+        service, certificate = self.service, fingerprint(writer.transport)
+        full = len(self._connections) >= service.max_connections or self._of(host) >= service.max_connections_of_one
+        if full or not service.knows(host, certificate):
             service.on_event("refused", host=host)
             log.warning("mllp connection refused", host=host, open=len(self._connections))
             writer.transport.abort()
             return
-        connection = Connection(service, reader, writer, host)
+        connection = Connection(service, reader, writer, host, certificate)
         self._connections.add(connection)
         service.on_event("connected", host=host)
         how = "server stops"
@@ -100,20 +106,3 @@ class MllpServer(Generic[W]):
             writer.close()
             with contextlib.suppress(OSError, TimeoutError):
                 await asyncio.wait_for(writer.wait_closed(), service.frame_timeout_s)
-
-
-def tls_context(certificate: Path, key: Path | None, clients: Path | None) -> ssl.SSLContext:
-    """TLS 1.2 or later with this certificate (PEM, its key in the same file where `key` is None).
-
-    With `clients`, callers have to show a certificate of one of these authorities. Raises SettingsError.
-    """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        context.load_cert_chain(certificate, key)
-        if clients is not None:
-            context.load_verify_locations(clients)
-            context.verify_mode = ssl.CERT_REQUIRED
-    except OSError as e:  # ssl.SSLError is one
-        raise SettingsError(f"TLS for MLLP: {e}") from e
-    return context

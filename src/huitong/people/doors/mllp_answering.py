@@ -31,8 +31,9 @@ W = TypeVar("W")
 class Answering(Generic[W]):
     """Answers the messages of one address; blocks, as long as it takes to make them durable."""
 
-    def __init__(self, service: MllpService[W], host: str) -> None:
-        self._service, self._host = service, host
+    def __init__(self, service: MllpService[W], host: str, certificate: str) -> None:
+        """`certificate`: fingerprint of what the sender has shown over TLS; empty for none."""
+        self._service, self._host, self._certificate = service, host, certificate
 
     def answer(self, frame: Frame) -> bytes | None:
         """The framed acknowledgement; None where the sender wants none. Raises nothing."""
@@ -60,7 +61,7 @@ class Answering(Generic[W]):
             return header, Fault.of(error)
         try:
             application, facility = asked.header.value(3), asked.header.value(4)
-            work = self._service.identify(application, facility, self._host)
+            work = self._service.identify(application, facility, self._host, self._certificate)
             self._service.take(work, asked)
         except Exception as error:
             self._tell(error, asked)

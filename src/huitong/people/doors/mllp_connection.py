@@ -23,11 +23,16 @@ class Connection(Generic[W]):
     """See the module. Runs as the task that made it."""
 
     def __init__(
-        self, service: MllpService[W], reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host: str
+        self,
+        service: MllpService[W],
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        host: str,
+        certificate: str,
     ) -> None:
         self._service, self._reader, self._writer, self.host = service, reader, writer, host
         self._framer = Framer(service.max_message_bytes)
-        self._answering = Answering(service, host)
+        self._answering = Answering(service, host, certificate)
         self._busy, self._retiring = False, False
         self._task = asyncio.current_task()
 

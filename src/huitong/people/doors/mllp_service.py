@@ -35,16 +35,18 @@ def ignore_event(name: str, /, **fields: object) -> None:
 class MllpService(Generic[W]):
     """What the door is told once, and all its connections share."""
 
-    #: Whether an address is of any institution: others are not listened to.
-    knows: Callable[[str], bool]
-    #: The institution behind MSH-3, MSH-4 and the address. Raises NotAllowed.
-    identify: Callable[[str, str, str], W]
+    #: Whether an address or the fingerprint of a certificate is of any institution: others are not listened to.
+    knows: Callable[[str, str], bool]
+    #: The institution behind MSH-3, MSH-4, the address and the certificate's fingerprint. Raises NotAllowed.
+    identify: Callable[[str, str, str, str], W]
     #: Does what the message says; blocks, and is durable when it returns. Its HuitongErrors become AE or AR.
     take: Callable[[W, Message], None]
     #: MSH-3 and MSH-4 of answers, where the sender calls us by no name.
     we: Sender
     max_message_bytes: int = 1 << 20
     max_connections: int = 64
+    #: From one address.
+    max_connections_of_one: int = 64
     #: Between two messages. Interface engines keep a connection open all day.
     idle_timeout_s: float = 3600.0
     #: Without an octet in the middle of a message, or while an answer is not taken.

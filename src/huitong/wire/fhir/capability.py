@@ -12,6 +12,25 @@ from huitong.wire.fhir.resources import MEDIA_TYPE, VERSION, Resource, filled
 _DATE = "2026-11-26"
 
 
+#: FHIR R4 value set restful-security-service. SMART's extension with the addresses of OAuth is of SMART 1; since 2.0
+#: they are in .well-known/smart-configuration alone.
+_SECURITY = {
+    "cors": False,
+    "service": [
+        {
+            "coding": [
+                {
+                    "system": "http://terminology.hl7.org/CodeSystem/restful-security-service",
+                    "code": "SMART-on-FHIR",
+                    "display": "SMART-on-FHIR",
+                }
+            ]
+        }
+    ],
+    "description": "SMART Backend Services (private_key_jwt): see .well-known/smart-configuration",
+}
+
+
 def capability_statement(types: Iterable[ResourceType[Any]], root: str, software_version: str) -> Resource:
     """The statement of a server whose root is at this absolute address."""
     return {
@@ -23,7 +42,7 @@ def capability_statement(types: Iterable[ResourceType[Any]], root: str, software
         "implementation": {"description": "Huitong 汇通", "url": root},
         "fhirVersion": VERSION,
         "format": [MEDIA_TYPE, "json"],
-        "rest": [{"mode": "server", "resource": [_resource(each) for each in types]}],
+        "rest": [{"mode": "server", "security": _SECURITY, "resource": [_resource(each) for each in types]}],
     }
 
 
