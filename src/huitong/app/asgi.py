@@ -8,6 +8,7 @@ from functools import lru_cache
 
 from prometheus_client import Counter, Histogram
 from starlette.applications import Starlette
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from huitong.access.actions import Access
@@ -37,20 +38,24 @@ def fhir_types(store: Store, access: Access) -> tuple[ResourceType[Work], ...]:
     return (*directory_fhir.RESOURCES, people.patients(store.settings.identifier_base, takes_part))
 
 
+def http_routes(store: Store, access: Access, associations: Callable[[], int]) -> list[BaseRoute]:
+    """All but DICOMweb and FHIR."""
+    types = [each.name for each in fhir_types(store, access)]
+    return [
+        *health.routes(store, associations),
+        *smart.routes(access, store.settings, types, fhir.ROOT),
+        *card.routes(access),
+        *pages.routes(access, store.settings),
+    ]
+
+
 def application(store: Store, access: Access, associations: Callable[[], int]) -> ASGIApp:
     """Everything that HTTP serves."""
-    types = fhir_types(store, access)
-    signing_in = smart.routes(access, store.settings, [each.name for each in types], fhir.ROOT)
     others = Starlette(
-        routes=[
-            *health.routes(store, associations),
-            *signing_in,
-            *card.routes(access),
-            *pages.routes(access, store.settings),
-        ],
+        routes=http_routes(store, access, associations),
         exception_handlers=errors.handlers(),
     )
-    resources = fhir.Fhir(access, store.settings, types)
+    resources = fhir.Fhir(access, store.settings, fhir_types(store, access))
     mounted = Mounted(dicomweb.ROOT, dicomweb.DicomWeb(access), Mounted(fhir.ROOT, resources, others))
     return Counted(headers.Isolated(limits.Limited(mounted, limits.Limits.of(store.settings))))
 
