@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import hmac
 import json
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ from tests.archives import settings_for
 from huitong.access.actions import Access
 from huitong.access.model import Kind, Need
 from huitong.access.systems import actions
-from huitong.access.systems.keys import Keys, check_url, read_keys
+from huitong.access.systems.keys import Keys, check_url, fetch_set, read_keys
 from huitong.access.systems.model import TokenRefused
 from huitong.base.errors import BadRequest, HuitongError, NotAllowed, NotFound, NotSignedIn
 from huitong.directory.actions import read_directory
@@ -348,3 +350,26 @@ def test_loopback_may_keep_keys_without_tls() -> None:
     assert check_url("http://127.0.0.1:8000/jwks")
     assert read_keys(jwks(rsa_key(), ec_key())).keys.keys() == {("rsa-1", "RS384"), ("ec-1", "ES384")}
     assert issubclass(TokenRefused, HuitongError)
+
+
+@pytest.mark.parametrize("path", ["/moved", "/large", "/missing"])
+def test_keys_are_fetched_from_where_they_are_registered_and_nowhere_else(path: str) -> None:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response({"/moved": 302, "/missing": 404}.get(self.path, 200))
+            self.send_header("Location", "/good")
+            self.end_headers()
+            self.wfile.write(jwks(ec_key()).encode() if self.path == "/good" else b"{" * 70_000)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as web:
+        threading.Thread(target=web.serve_forever, daemon=True).start()
+        base = f"http://127.0.0.1:{web.server_port}"
+        try:
+            assert read_keys(fetch_set(f"{base}/good")[0])
+            with pytest.raises(OSError):
+                fetch_set(f"{base}{path}")
+        finally:
+            web.shutdown()

@@ -16,7 +16,7 @@ from tests.objects import part10
 from tests.serving import Server, serving
 
 from huitong.app import fhir
-from huitong.app.asgi import application, fhir_types
+from huitong.app.asgi import fhir_types, http_routes
 from huitong.imaging.doors import dicomweb
 
 INSIDES = re.compile(
@@ -62,14 +62,7 @@ def patterns() -> list[str]:
     from tempfile import TemporaryDirectory
 
     with TemporaryDirectory() as folder, archive_in(Path(folder)) as archive:
-        app = application(archive.store, archive.access, lambda: 0)
-        found: list[str] = []
-        inner: object = app
-        while inner is not None:  # past the middleware, to the routes
-            routes = getattr(inner, "routes", None)
-            found += [each.path for each in routes or () if isinstance(each, Route)]
-            names = () if routes else ("app", "_others", "_app")
-            inner = next((getattr(inner, name) for name in names if hasattr(inner, name)), None)
+        found = [each.path for each in http_routes(archive.store, archive.access, lambda: 0) if isinstance(each, Route)]
         types = [each.name for each in fhir_types(archive.store, archive.access)]
     found += [f"{dicomweb.ROOT}/{each}" for each in dicomweb.RESOURCES]
     found += [f"{dicomweb.ROOT}/at/{{institution}}/{each}" for each in dicomweb.RESOURCES]
