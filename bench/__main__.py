@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from bench import access as deciding
 from bench import costs as costing
 from bench import growth as growing
 from bench import ohif as viewing
@@ -202,6 +203,26 @@ def costs(folder: Path, studies: int) -> None:
     """What a study costs on either home: rows, bytes, requests to the object store, CPU time (docs/scale.md)."""
     folder.mkdir(parents=True, exist_ok=True)
     costing.run(folder.resolve(), studies, say, folder / "costs.json")
+
+
+@main.command()
+@click.option("--rounds", type=click.IntRange(min=1), default=5, show_default=True)
+@click.option("--seconds", type=float, default=3.0, show_default=True, help="Of asking, each way and round.")
+@click.option("--series", type=click.IntRange(min=1), default=6, show_default=True, help="Of 100 slices.")
+@click.option(
+    "--header",
+    default=deciding.HEADER,
+    show_default=True,
+    help="What shows who asks, as `Cookie: huitong_session=...`.",
+)
+@click.option("--dir", "folder", type=_FOLDER, default=FOLDER, show_default="run/bench")
+def access(folder: Path, **chosen: Any) -> None:
+    """What access costs: WADO and QIDO by somebody whom the policy decides about, over an address in `readers`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = deciding.run(deciding.Options(folder.resolve(), **chosen), say, folder / "access.json")
+    click.echo(deciding.table(rows))
+    if any(row["wrong"] for row in rows):
+        raise SystemExit(1)
 
 
 @main.command()

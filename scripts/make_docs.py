@@ -10,6 +10,10 @@ from pathlib import Path
 
 import click
 
+from huitong.access.deciding import RULES as POLICY
+from huitong.access.deciding import Action
+from huitong.access.deciding import Rule as PolicyRule
+from huitong.app import paths
 from huitong.base import metrics
 from huitong.base.errors import ANSWERS, Answer, CallerFault, HuitongError, OurFault, SenderFault
 from huitong.base.settings import DEFAULTS, ROWS
@@ -37,6 +41,14 @@ persons count: what a human has kept apart the machine never joins, nor two pers
 are two. Certificates are compared as written by [their kind](../../src/huitong/people/identifiers.py): a wrong check
 digit proves nothing. `likely` and `possible` go by the score, whose thresholds stand in
 `src/huitong/catalog/matching.toml`. The tests run every case below, both ways round."""
+POLICY_INTRODUCTION = """
+Who asks wants to do something with somebody's record. Rules that refuse win over those that allow; of those that allow,
+the first that holds gives the answer and the purpose that the audit writes; where none holds it is refused. What is
+refused is answered as if it were not there. The actions are explained in
+[the policy itself](../../src/huitong/access/policy.toml), of which this page is made; for how long a visit, a scanned
+card and an emergency count, and what makes a study sensitive, stands in
+[the catalogue](../../src/huitong/catalog/access.toml). Why it is so:
+[decision 0013](../decisions/0013-access-policy.md). The tests run every case."""
 DECISIONS = {"join": "joined", "ask": "asked", "apart": "apart"}
 UNITS = {"s": "seconds", "ms": "milliseconds"}
 
@@ -49,6 +61,7 @@ def documents() -> dict[str, str]:
         "docs/reference/cli.md": "\n".join(_commands()) + "\n",
         "docs/reference/metrics.md": "\n".join(_metrics()) + "\n",
         "docs/reference/matching-cases.md": "\n".join(_cases()) + "\n",
+        "docs/reference/access.md": "\n".join(_policy()) + "\n",
         "huitong.sample.toml": "\n".join(_sample()) + "\n",
     }
 
@@ -146,6 +159,55 @@ def _cases() -> Iterator[str]:
                 one, other = (_cell(case[side].get(field, "")) for side in "ab")
                 mark = "" if one == other else " ≠"
                 yield f"| {field.replace('_', ' ')}{mark} | {one} | {other} |"
+
+
+def _policy() -> Iterator[str]:
+    yield "# Who may see what: the rules and their cases"
+    yield "\n" + NOTE.format(source="src/huitong/access/policy.toml and cases.toml").strip()
+    yield POLICY_INTRODUCTION
+    cases = tomllib.loads((ROOT / "src/huitong/access/cases.toml").read_text("utf-8"))["case"]
+    ordered = sorted(POLICY, key=lambda rule: rule.allows)
+    for number, rule in enumerate(ordered, 1):
+        yield f"\n## {number}. `{rule.name}`: {'allowed' if rule.allows else 'refused'}\n\n{rule.why}\n"
+        yield f"**Who**: {', '.join(sorted(rule.who))}. **What**: {', '.join(f'`{each}`' for each in sorted(rule.does))}."
+        yield from (f"**{word}**: {', '.join(names)}." for word, names in _conditions(rule) if names)
+        yield from _of_rule(cases, rule.name)
+    yield "\n## No rule holds: refused"
+    yield from _of_rule(cases, "none")
+    yield "\n## Before every path"
+    yield "\n| path | decision |\n| --- | --- |"
+    yield from (
+        f"| {path} | {f'`{action.value}`' if action else 'none: no record is behind it'} |" for path, action in _paths()
+    )
+
+
+def _conditions(rule: PolicyRule) -> list[tuple[str, tuple[str, ...]]]:
+    return [("When", rule.when), ("Unless", rule.unless)]
+
+
+def _of_rule(cases: list[dict[str, object]], name: str) -> Iterator[str]:
+    found = [case for case in cases if name in (case.get("says"), case.get("refused"))]
+    if found:
+        yield "\n| case | asker | action | facts |\n| --- | --- | --- | --- |"
+    for case in found:
+        facts = [f"the study is of {'the own' if case['subject'] == 'here' else 'another'} institution"]
+        facts += [str(fact) for fact in case.get("facts", ())]  # type: ignore[attr-defined]
+        facts += [f"{kind}: {', '.join(case[kind])}" for kind in ("sensitive", "consented") if kind in case]  # type: ignore[arg-type]
+        yield f"| {case['title']} | {case['asker']} | `{case['action']}` | {'; '.join(facts)} |"
+
+
+def _paths() -> Iterator[tuple[str, Action | None]]:
+    http = ((f"{method} `{path}`", action) for path, by in paths.HTTP.items() for method, action in by.items())
+    web = (
+        (f"{method} `/dicom-web/{path}`", action)
+        for path, by in paths.DICOMWEB.items()
+        for method, action in by.items()
+    )
+    fhir = ((f"FHIR {name} {what}", action) for name, by in paths.FHIR.items() for what, action in by.items())
+    dimse = ((name.replace("_", "-"), action) for name, action in paths.DIMSE.items())
+    mllp = ((f"ADT^{event} over MLLP", action) for event, action in paths.MLLP.items())
+    for each in (http, web, fhir, dimse, mllp):
+        yield from each
 
 
 def _cell(value: object) -> str:

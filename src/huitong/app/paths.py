@@ -16,6 +16,10 @@ HTTP: dict[str, dict[str, Decided]] = {
     "/healthz": {"GET": NOTHING},
     "/readyz": {"GET": NOTHING},
     "/metrics": {"GET": NOTHING},
+    # Whoever asks for a token proves who they are with it.
+    "/auth/token": {"POST": NOTHING},
+    "/.well-known/smart-configuration": {"GET": NOTHING},
+    "/fhir/.well-known/smart-configuration": {"GET": NOTHING},
     "/": {"GET": Action.LIST_STUDIES},
     "/study/{institution}/{study_uid}": {"GET": Action.SEE_STUDY},
     "/study/{institution}/{study_uid}/version/{sha256}": {"GET": Action.SEE_STUDY},

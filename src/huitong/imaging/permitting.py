@@ -39,11 +39,15 @@ _TOLD = ("00081040", "00321060", "00081030", "00081032", "00321064")
 # --- one study ---
 
 
-def at_hand(work: Work, study_uid: str, institution: str | None) -> tuple[str | None] | None:
-    """As `permit`, in a tuple, from memory; None where it has to be decided."""
+#: An institution, and whether its study is the one that is shown where none is named.
+Permitted = tuple[str | None, bool]
+
+
+def at_hand(work: Work, study_uid: str, institution: str | None) -> Permitted | None:
+    """As `permit`, from memory; None where it has to be decided."""
     if work.asker.kind in FREE:
-        return (institution,)
-    found: tuple[str | None] | None = remembered(work.store).get((work.asker, institution, study_uid))
+        return institution, True
+    found: Permitted | None = remembered(work.store).get((work.asker, institution, study_uid))
     return found
 
 
@@ -56,12 +60,12 @@ def permit(work: Work, study_uid: str, institution: str | None, what: str = "stu
     if known is None:
         memory = remembered(work.store)
         epoch = memory.epoch
-        known = (_decided(work, study_uid, institution, what),)
+        known = _decided(work, study_uid, institution, what)
         memory.put((work.asker, institution, study_uid), known, epoch)
     return known[0]
 
 
-def _decided(work: Work, study_uid: str, institution: str | None, what: str) -> str:
+def _decided(work: Work, study_uid: str, institution: str | None, what: str) -> Permitted:
     with work.store.database.reading() as session:
         rows = [row for row in session.rows(_BY_UID, {"uid": study_uid}) if institution in (None, row["institution"])]
         rows.sort(key=lambda row: _nearest(work, row))
@@ -71,7 +75,7 @@ def _decided(work: Work, study_uid: str, institution: str | None, what: str) -> 
     auditing.once(work, looked[-1])
     if not looked[-1].allowed:
         raise NotFound(what)
-    return looked[-1].institution
+    return looked[-1].institution, bool(rows[len(looked) - 1]["shown"])
 
 
 #: Ordered, so that of the same studies the same are looked at.
@@ -158,7 +162,7 @@ def seen(session: Session, work: Work, query: Query, *, every_sender: bool = Fal
     A query that names persons by exchange id, or studies by UID, is answered with those that were each decided; one
     that names none with the own institution's; residents have their own studies, whatever they ask.
     """
-    asker = work.asker
+    asker, epoch = work.asker, remembered(work.store).epoch
     if asker.kind in FREE:
         return Seen()
     if asker.kind is Kind.SHARE:
@@ -169,10 +173,31 @@ def seen(session: Session, work: Work, query: Query, *, every_sender: bool = Fal
     elif (records := _values(query, RECORD)) is not None:
         rows = _of_records(session, sorted(map(int, records)))
     elif (uids := _uids(query)) is not None:
-        rows = _of_uids(session, uids)
+        if not every_sender and all(_as_shown(work, uid, query.institution) for uid in uids):
+            return Seen()
+        pks = _allowed(work, session, rows := _of_uids(session, uids), every_sender=every_sender)
+        _remember_nearest(work, rows, set(pks), epoch)
+        return Seen(pks=pks)
     else:
         return _own(work)
     return Seen(pks=_allowed(work, session, rows, every_sender=every_sender))
+
+
+def _remember_nearest(work: Work, rows: Sequence[Any], pks: set[int], epoch: int) -> None:
+    """Which study of a UID the asker means who names no institution: as `permit` would find it, of all of the UID."""
+    nearest: dict[str, Any] = {}
+    for row in sorted(rows, key=lambda row: _nearest(work, row)):
+        if row["pk"] in pks:
+            nearest.setdefault(row["study_uid"], row)
+    for study_uid, row in nearest.items():
+        permitted = row["institution"], bool(row["shown"])
+        remembered(work.store).put((work.asker, None, study_uid), permitted, epoch)
+
+
+def _as_shown(work: Work, study_uid: str, institution: str | None) -> bool:
+    """Whether it is known that the asker may see just the study that a search for the UID would find."""
+    known = at_hand(work, study_uid, institution)
+    return known is not None and (institution is not None or known[1])
 
 
 def _own(work: Work) -> Seen:
@@ -206,26 +231,35 @@ def _of_uids(session: Session, uids: Sequence[str]) -> list[Any]:
 
 def _allowed(work: Work, session: Session, rows: Sequence[Any], *, every_sender: bool) -> list[int]:
     """Keys of those that the asker may see; one of each UID unless of `every_sender`."""
-    persons = people.persons_of_records(session, {row["patient_pk"] for row in rows if row["patient_pk"] is not None})
-    one_of: dict[int | None, int | None] = {person: record for record, person in persons.items()}
-    if not one_of:  # as many statements as for somebody
-        one_of[None] = None
-    related = {
-        person: people.relations_of_record(session, work.asker, record, work.now()) for person, record in one_of.items()
-    }
-    found: dict[str, Any] = {}
-    kept: list[int] = []
+    memory = remembered(work.store)
+    epoch, found = memory.epoch, dict[str, list[int]]()
+    known = {row["pk"] for row in rows if memory.get((work.asker, row["institution"], row["study_uid"]))}
+    new = [row for row in rows if row["pk"] not in known]
+    related = _related(work, session, new) if new or not rows else {}
     for row in sorted(rows, key=lambda row: _nearest(work, row)):
-        known = related.get(persons.get(row["patient_pk"]), Relations())
-        decision = decided_on(work, row, known)
-        if decision.allowed and (every_sender or row["study_uid"] not in found):
-            found[row["study_uid"]] = row
-            kept.append(row["pk"])
-            auditing.once(work, _listed(decision, known))
-    if not kept:
-        refused = next(iter(related.values()), Relations())
-        auditing.once(work, _listed(Decision(False, "none"), refused))
-    return sorted(kept)
+        if row["pk"] not in known:
+            whose = related[row["patient_pk"]]
+            decision = decided_on(work, row, whose)
+            auditing.once(work, _listed(decision, whose))
+            if not decision.allowed:
+                continue
+            permitted = row["institution"], bool(row["shown"])
+            memory.put((work.asker, row["institution"], row["study_uid"]), permitted, epoch)
+        found.setdefault(row["study_uid"], []).append(row["pk"])
+    if not rows:
+        auditing.once(work, _listed(Decision(False, "unknown"), Relations()))
+    return sorted(pk for pks in found.values() for pk in (pks if every_sender else pks[:1]))
+
+
+def _related(work: Work, session: Session, rows: Sequence[Any]) -> dict[int | None, Relations]:
+    """By record, gathered once for each person; as many statements for nobody as for somebody."""
+    records = {row["patient_pk"] for row in rows} or {None}
+    persons = people.persons_of_records(session, (pk for pk in records if pk is not None))
+    one_of = {persons.get(pk): pk for pk in records}
+    gathered = {
+        person: people.relations_of_record(session, work.asker, pk, work.now()) for person, pk in one_of.items()
+    }
+    return {pk: gathered[persons.get(pk)] for pk in records}
 
 
 def _listed(decision: Decision, related: Relations) -> Looked:
