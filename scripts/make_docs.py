@@ -169,7 +169,8 @@ def _policy() -> Iterator[str]:
     ordered = sorted(POLICY, key=lambda rule: rule.allows)
     for number, rule in enumerate(ordered, 1):
         yield f"\n## {number}. `{rule.name}`: {'allowed' if rule.allows else 'refused'}\n\n{rule.why}\n"
-        yield f"**Who**: {', '.join(sorted(rule.who))}. **What**: {', '.join(f'`{each}`' for each in sorted(rule.does))}."
+        done = ", ".join(f"`{each}`" for each in sorted(rule.does))
+        yield f"**Who**: {', '.join(sorted(rule.who))}. **What**: {done}."
         yield from (f"**{word}**: {', '.join(names)}." for word, names in _conditions(rule) if names)
         yield from _of_rule(cases, rule.name)
     yield "\n## No rule holds: refused"
