@@ -75,8 +75,9 @@ def test_everything_of_pid_is_read() -> None:
 
 
 def test_a_garbled_name_is_mended() -> None:
-    garbled = "王^小东".encode("gbk").decode("latin-1")
-    assert demographics(f"PID|1||P1||{garbled}")["names"] == ("王^小东",)
+    for name in ("王^小东", "李^婷"):  # 婷 alone is no common hanzi
+        garbled = name.encode("gbk").decode("latin-1")
+        assert demographics(f"PID|1||P1||{garbled}")["names"] == (name,)
 
 
 @pytest.mark.parametrize(

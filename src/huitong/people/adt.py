@@ -15,7 +15,8 @@ from typing import Any
 
 from huitong.people.identifiers import GB11643, HEALTH_CARD, HMT, PASSPORT, TWT
 from huitong.people.model import Certificate, Registration
-from huitong.wire.hl7 import NULL, BadMessage, Message, Repetition, Segment, date, mended, moment, part
+from huitong.wire.hl7 import NULL, BadMessage, Message, Repetition, Segment, date, moment, part
+from huitong.wire.mending import mended
 
 
 class Effect(Enum):
@@ -285,8 +286,8 @@ def _names(repetitions: tuple[Repetition, ...]) -> tuple[str, ...]:
 
 
 def _name(name: Repetition) -> str:
-    parts = (mended(part(name, number).strip()) for number in (1, 2, 3))
-    return "^".join("" if each == NULL else each for each in parts).rstrip("^")
+    parts = (part(name, number).strip() for number in (1, 2, 3))
+    return mended("^".join("" if each == NULL else each for each in parts).rstrip("^"))
 
 
 def _phones(repetitions: tuple[Repetition, ...]) -> Iterator[str]:

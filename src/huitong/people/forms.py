@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice, product
 
 from huitong.wire import pinyin
+from huitong.wire.mending import mended
 from huitong.wire.text import fold
 
 #: A hanzi, those of private use too (GB 18030 has rare names there), as a class of regular expressions.
@@ -21,7 +21,7 @@ _HANZI = re.compile(f"{HANZI}+")
 #: What separates family and given name, in DICOM (PS3.5 6.2.1), HL7 v2 and on paper.
 _SEPARATORS = re.compile(r"[\^\s·•・,，]+")
 #: What is left where a decoder met bytes that it could not read.
-_LOST = re.compile("[\ufffd?？\x00-\x1f]|锟斤拷|烫烫|屯屯")
+LOST = re.compile("[\ufffd?？\x00-\x1f]|锟斤拷|烫烫|屯屯")
 #: How a newborn without a name is registered: 王芳之子, 王芳之大女, 王芳之婴2, 王芳婴儿.
 _CHILD_OF = re.compile(
     r"(?P<mother>.{2,4}?)(?:[之的][大小长次双一二三1-3]?(?:子|女|儿|婴|儿子|女儿|婴儿)|婴儿?)[一二三甲乙A-Ca-c1-3]?"
@@ -30,9 +30,6 @@ _CHILD_OF = re.compile(
 _WAYS = 4
 #: Characters of a name that are read; what is longer is no name.
 _READ = 16
-
-#: (wrong, right): bytes in the right encoding that a system took for the wrong one.
-_GARBLED_BY = (("latin-1", "gb18030"), ("cp1252", "gb18030"), ("gb18030", "utf-8"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,36 +56,13 @@ class Address:
     digits: str
 
 
-def rereadings(text: str, mistaken: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
-    """(right encoding, what it gives) for each (wrong, right) in which the text can be read again."""
-    for wrong, right in mistaken:
-        try:
-            yield right, text.encode(wrong).decode(right)
-        except UnicodeError:
-            continue
-
-
-def repaired(text: str) -> str:
-    """What was meant by a text whose bytes were read in a wrong encoding; empty if too much of it is lost.
-
-    >>> repaired("王小东".encode("gb18030").decode("latin-1"))
-    '王小东'
-    """
-    if text.isascii():
-        return "" if "?" in text or "\x00" in text else text
-    for _, meant in rereadings(text, _GARBLED_BY):
-        if _HANZI.fullmatch(_SEPARATORS.sub("", meant).replace("=", "")):
-            return meant
-    return "" if _LOST.search(text) else text
-
-
 @lru_cache(maxsize=16384)
 def read_name(form: str) -> tuple[Name, ...]:
     """The names in one received form, of a PN value one for each group; without what is unreadable or no name."""
     found = []
     for group in form.split("="):
-        text = repaired(unicodedata.normalize("NFKC", group).strip())
-        if text.strip("^ ") and not mother_in(text):
+        text = unicodedata.normalize("NFKC", mended(group)).strip()
+        if text.strip("^ ") and not LOST.search(text) and not mother_in(text):
             found.append(_hanzi_name(text) if _HANZI.search(text) else _latin_name(text))
     return tuple(name for name in found if name is not None)
 

@@ -14,8 +14,8 @@ from sqlalchemy import Connection
 from huitong.access.work import Work
 from huitong.people import linking, links, records, rules, weighing
 from huitong.people.model import Demographics, Evidence, Record
-from huitong.people.naming import mended
 from huitong.people.rules import Decision, Pair, Verdict
+from huitong.wire.mending import mended
 from huitong.wire.names import name_forms_of
 
 #: Records that share one certificate: more of them are a mistake of a system, and are not all compared.

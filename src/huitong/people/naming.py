@@ -7,15 +7,12 @@ from collections.abc import Iterable
 from enum import IntEnum
 from functools import lru_cache
 
-from huitong.people.forms import HANZI, rereadings
+from huitong.people.forms import HANZI, LOST
+from huitong.wire.mending import mended
 from huitong.wire.names import name_forms_of
 from huitong.wire.text import fold
 
 _HANZI = re.compile(HANZI)
-#: What is left where a decoder met bytes that it could not read.
-_LOST = re.compile("[\ufffd?？]|锟斤拷|烫烫|屯屯")
-#: (wrong, right): octets of the right encoding that some system has read as the wrong one.
-_MISTAKEN = (("latin-1", "gb18030"), ("cp1252", "gb18030"), ("latin-1", "utf-8"), ("gb18030", "utf-8"))
 #: How a child without a name is registered: 王芳之子, 王芳之大女, 王芳之婴2, 王芳婴儿, Baby of.
 _CHILD_OF = re.compile(
     r".{2,4}?(?:[之的][大小长次双一二三1-3]?(?:[子女儿婴]|儿子|女儿|婴儿)|婴儿?)[一二三甲乙A-Ca-c1-3]?"
@@ -55,22 +52,8 @@ def _of(one: tuple[str, frozenset[str]], other: tuple[str, frozenset[str]]) -> L
 def _read(name: str) -> tuple[str, frozenset[str]]:
     """The hanzi, and every form of two characters or more that stands for the whole name, initials left out."""
     plain = fold(name)
-    if _LOST.search(name) or not plain or _CHILD_OF.fullmatch(plain.replace(" ", "")) or _CHILD_OF.fullmatch(plain):
+    if LOST.search(name) or not plain or _CHILD_OF.fullmatch(plain.replace(" ", "")) or _CHILD_OF.fullmatch(plain):
         return "", frozenset()
     hanzi = "".join(_HANZI.findall(plain))
     whole = {form.replace(" ", "") for form in name_forms_of(name)}
     return hanzi, frozenset(form for form in whole if len(form) > 3 or _HANZI.search(form))
-
-
-@lru_cache(maxsize=4096)
-def mended(name: str) -> str:
-    """The name as it was written, where octets of GB 18030 or UTF-8 were taken for something else; else as it came.
-
-    >>> mended("ÍõÐ¡Ã÷")
-    '王小明'
-    """
-    for right, text in rereadings(name, _MISTAKEN):
-        bare = re.sub(r"[\^\s=]", "", text)
-        if text != name and bare and all(map(_HANZI.match, bare)) and (right == "utf-8" or not _HANZI.search(name)):
-            return text
-    return name

@@ -16,9 +16,9 @@ from huitong.access.work import Work
 from huitong.people import permitting, records
 from huitong.people.identifiers import normal
 from huitong.people.model import Demographics, Person, Record
-from huitong.people.naming import mended
 from huitong.people.tables import PATIENT, PATIENT_IDENTIFIER, PATIENT_KEY, PERSON
 from huitong.wire import pinyin
+from huitong.wire.mending import mended
 from huitong.wire.names import name_forms_of
 from huitong.wire.text import fold
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from huitong.wire.hl7 import codec_of, mended, parse
+from huitong.wire.hl7 import codec_of, parse
 
 HEAD = "MSH|^~\\&|HIS|TAIYUAN|||20260301||ADT^A04|1|P|2.5||||||{}\rPID|||1||{}^{}\r"
 
@@ -49,22 +49,3 @@ def test_octets_that_end_with_a_delimiter_are_not_taken_for_one() -> None:
 @pytest.mark.parametrize("declared", ["", "UNICODE UTF-8", "GB 18030-2000", "nonsense"])
 def test_an_answer_can_be_written_under_every_declaration(declared: str) -> None:
     assert "王".encode(codec_of(declared))
-
-
-@pytest.mark.parametrize("name", ["王小东", "欧阳建国", "李淑芬"])
-def test_a_name_that_was_garbled_before_it_was_sent_is_mended(name: str) -> None:
-    assert mended(name.encode("gbk").decode("latin-1")) == name
-    assert mended(name.encode("utf-8").decode("latin-1")) == name
-    if len(name) % 2 == 0:  # of an odd number UTF-8 has an octet over, which GBK cannot keep
-        assert mended(name.encode("utf-8").decode("gb18030")) == name
-
-
-@pytest.mark.parametrize(
-    "name", ["", "Wang Xiaodong", "Jääskeläinen", "Müller", "Иванов", "王小东", "𠮷野", "王\udc80", "洄薄", "金희중"]
-)
-def test_a_name_that_was_not_stays_as_it_is(name: str) -> None:
-    assert mended(name) == name
-
-
-def test_windows_letters_are_octets_too() -> None:
-    assert mended("王".encode().decode("cp1252")) == "王"  # "çŽ‹"

@@ -10,7 +10,7 @@ from huitong.base.errors import NotFound
 from huitong.people import identifiers, records
 from huitong.people.cards.model import Holder
 from huitong.people.model import Record
-from huitong.people.naming import mended
+from huitong.wire.mending import mended
 
 #: Certificates of which a card can be made, the first one that a person has, with their type in CV02.01.101 (证件类型).
 TYPES = {identifiers.GB11643: "01", identifiers.PASSPORT: "03", identifiers.HMT: "06", identifiers.TWT: "07"}

@@ -1,7 +1,7 @@
 """HL7 version 2 messages (2.3 to 2.8) and their framing by MLLP: octets in, values out, and back."""
 
 from huitong.wire.hl7.acknowledging import Fault, Sender, acknowledge, code_of, is_wanted
-from huitong.wire.hl7.charset import codec_of, mended
+from huitong.wire.hl7.charset import codec_of
 from huitong.wire.hl7.errors import CONDITIONS, BadMessage
 from huitong.wire.hl7.message import NULL, Delimiters, Message, Repetition, Segment, part
 from huitong.wire.hl7.mllp import Frame, Framer, framed
@@ -27,7 +27,6 @@ __all__ = [
     "date",
     "framed",
     "is_wanted",
-    "mended",
     "moment",
     "parse",
     "parse_header",

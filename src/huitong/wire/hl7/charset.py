@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from huitong.wire.dicom.charset import Decode, decoder
+from huitong.wire.mending import unmistaken
 
 UTF8 = "UNICODE UTF-8"
 #: Terms of table 0211, reduced to letters and digits -> DICOM's term and Python's codec for writing.
@@ -22,10 +23,6 @@ _TERMS = {
     "ISOIR192": ("ISO_IR 192", "utf-8"), "ISOIR58": ("ISO 2022 IR 58", "gb18030"), "BIG5": ("BIG5", "big5"),
     "KSX1001": ("ISO 2022 IR 149", "euc_kr"),
 }  # fmt: skip
-_HANZI = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff]")
-_ONLY_HANZI = re.compile("[\\x00-\\x7f\u3000-\u303f\uff00-\uffef·\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff]*")
-#: First octets of the common hanzi of GB 2312 (level 1); the second is A1 or above.
-_LEVEL_1 = range(0xB0, 0xD8)
 
 
 def _normal(term: str) -> str:
@@ -49,55 +46,6 @@ def _gb_unless_utf8(read: Decode) -> Decode:
 
     def decode(raw: bytes) -> str:
         text = read(raw)
-        return text if raw.isascii() else (_unmistaken(text, raw) or text)
+        return text if raw.isascii() else (unmistaken(text, raw) or text)
 
     return decode
-
-
-def _unmistaken(text: str, raw: bytes) -> str | None:
-    """`raw` as UTF-8 where that is hanzi and `text`, its other reading, is none that somebody would write."""
-    try:
-        other = raw.decode("utf-8")
-    except UnicodeDecodeError:
-        return None
-    return other if _HANZI.search(other) and _ONLY_HANZI.fullmatch(other) and not _common(text) else None
-
-
-def _common(text: str) -> bool:
-    """Whether at least half of the hanzi are common ones: everyday text is, garbled text is not."""
-    hanzi = _HANZI.findall(text)
-    common = sum(1 for each in hanzi if _is_level_1(each.encode("gb18030")))
-    return bool(hanzi) and 2 * common >= len(hanzi)
-
-
-def _is_level_1(pair: bytes) -> bool:
-    return len(pair) == 2 and pair[0] in _LEVEL_1 and pair[1] >= 0xA1
-
-
-def mended(text: str) -> str:
-    """A value that was garbled before it was sent, as it was meant; any other value as it is.
-
-    Two accidents can be undone: Chinese octets taken for Latin letters ("ÍõÐ¡¶«"), and UTF-8 taken for GBK ("鐜嬪皬").
-
-    >>> mended("ÍõÐ¡¶«"), mended("鐜嬪皬"), mended("Jääskeläinen"), mended("王小东")
-    ('王小东', '王小', 'Jääskeläinen', '王小东')
-    """
-    if text.isascii():
-        return text
-    octets = _as_latin(text)
-    if octets is not None:
-        meant = decoder(())(octets)
-        return meant if _HANZI.search(meant) else text
-    try:
-        raw = text.encode("gb18030")
-    except UnicodeEncodeError:  # a lone surrogate
-        return text
-    return _unmistaken(text, raw) or text
-
-
-def _as_latin(text: str) -> bytes | None:
-    """The octets of which these are the Latin letters (ISO 8859-1, Windows-1252); None where some are not."""
-    try:
-        return b"".join(bytes((ord(each),)) if ord(each) < 256 else each.encode("cp1252") for each in text)
-    except UnicodeEncodeError:
-        return None
