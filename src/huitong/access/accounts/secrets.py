@@ -65,8 +65,3 @@ def totp_step(secret: str, code: str, at: datetime) -> int | None:
     now, totp = int(at.timestamp()) // _STEP_S, pyotp.TOTP(secret)
     given = "".join(code.split())[:10].encode("utf-8", "replace")
     return next((n for n in (now, now - 1, now + 1) if hmac.compare_digest(totp.at(n * _STEP_S).encode(), given)), None)
-
-
-def form_token(secret: str) -> str:
-    """What forms of this session carry; whoever cannot read its pages cannot make it."""
-    return hmac.new(secret.encode(), b"huitong form", hashlib.sha256).hexdigest()
