@@ -12,6 +12,7 @@ from typing import Any
 from tests.homes import settings_of
 
 from huitong.access.actions import Access
+from huitong.access.model import Role
 from huitong.access.work import Work
 from huitong.base.settings import Settings
 from huitong.directory.actions import read_directory
@@ -72,7 +73,11 @@ class TestArchive:
 
 
 def settings_for(folder: Path, **more: Any) -> Settings:
-    return Settings(data=folder, demo=True, **{"settle_s": 0.0, "keep_free_bytes": 0, **settings_of(folder), **more})
+    return Settings(
+        data=folder,
+        demo=True,
+        **{"settle_s": 0.0, "keep_free_bytes": 0, "totp_roles": "", **settings_of(folder), **more},
+    )
 
 
 @contextmanager
@@ -86,3 +91,17 @@ def archive_in(folder: Path, *, alone: bool = False, **more: Any) -> Iterator[Te
         yield TestArchive(store, Access(store, read_directory(None, demo=True)))
     finally:
         store.close()
+
+
+PASSWORD = "correct horse battery"
+
+
+def signed_in(archive: TestArchive, name: str, *roles: Role, institution: str | None = None, person: str = "") -> str:
+    """The cookie (`SESSION_COOKIE`) of a new account that has signed in; `archive.access.by_session` makes it a Work.
+
+    The settings of tests ask for no authenticator.
+    """
+    accounts = archive.access.accounts
+    whose = {"institution": institution, "roles": frozenset(roles), "person": person}
+    accounts.add(archive.access.local(), name, PASSWORD, **whose)
+    return accounts.sign_in(name, PASSWORD, "127.0.0.1").secret

@@ -1,7 +1,4 @@
-"""Turns what a caller shows (AE title, token, address) into a `Work`, or refuses.
-
-Until sign-in exists, institutions are the only ones known by name, and reading goes by address (setting `readers`).
-"""
+"""Turns what a caller shows (AE title, token, session, address) into a `Work`, or refuses."""
 
 from __future__ import annotations
 
@@ -9,7 +6,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 from ipaddress import ip_address
 
-from huitong.access.model import Asker, Kind, Need
+from huitong.access.accounts.actions import Accounts
+from huitong.access.accounts.sessions import Sessions
+from huitong.access.model import Asker, Kind, Need, Role
 from huitong.access.systems.actions import PREFIX, Systems
 from huitong.access.work import Work
 from huitong.base.clock import Clock, now
@@ -20,6 +19,9 @@ from huitong.directory.model import Institution
 from huitong.store.store import Store
 from huitong.wire.smart import allows
 
+#: Holds the secret of a session.
+SESSION_COOKIE = "huitong_session"
+
 
 class Access:
     """The one place where a request gets its key; one for each process."""
@@ -27,6 +29,7 @@ class Access:
     def __init__(self, store: Store, directory: Directory, clock: Clock = now) -> None:
         self._store, self._clock = store, clock
         self.directory = directory
+        self.accounts = Accounts(store, Sessions(store, clock), clock)
         self.systems = Systems(store, clock, lambda code: directory.get(code) is not None)
 
     def by_ae(self, calling_aet: str, host: str, certificate: str = "") -> Work:
@@ -80,22 +83,39 @@ class Access:
         asker = Asker(Kind.SYSTEM, client.client_id, name, institution.code, session=found.public_id)
         return self._work(asker, "http", host, may_send=need.letter == "c")
 
-    def reader(self, authorization: str | None, host: str, need: Need | None = None) -> Work:
-        """May search and view: an institution with its token, or any caller from an address in `readers`.
+    def by_session(self, cookie: str | None, host: str) -> Work:
+        """Who is signed in with this secret of a session; raises NotSignedIn."""
+        asker = self.accounts.sessions.asker(cookie) if cookie else None
+        if asker is None:
+            raise NotSignedIn("sign in")
+        work = self._work(asker, "http", host, may_send=False)
+        return replace(work, may_decide=True) if asker.has(Role.REGISTRAR) else work
 
-        `need` as in `by_token`.
+    def reader(
+        self, authorization: str | None, host: str, need: Need | None = None, *, cookie: str | None = None
+    ) -> Work:
+        """May search and view: an institution with its token, who is signed in, or an address in `readers`.
+
+        `need` as in `by_token`. Raises NotSignedIn, NotAllowed.
         """
         if authorization:
             return self.by_token(authorization, host, need)
+        if cookie and self.accounts.sessions.asker(cookie) is not None:
+            return self.by_session(cookie, host)
         if not _is_within(host, self._store.settings.readers):
-            raise NotSignedIn(f"{host} may not read without a token")
+            raise NotSignedIn(f"{host} may not read without a token or a session")
         return self._work(Asker(Kind.OPEN, host), "http", host, may_send=False)
 
-    def registrar(self, host: str) -> Work:
-        """May read and say which records are one person: any caller from an address in `registrars`.
+    def registrar(self, host: str, cookie: str | None = None) -> Work:
+        """May say which records are one person: a registrar who is signed in, or an address in `registrars`.
 
         Raises NotAllowed: a token does not help, as an institution may not decide for others.
         """
+        if cookie and self.accounts.sessions.asker(cookie) is not None:
+            work = self.by_session(cookie, host)
+            if not work.may_decide:
+                raise NotAllowed("this is for registrars")
+            return work
         if not _is_within(host, self._store.settings.registrars):
             raise NotAllowed(f"{host} is no registrar's address")
         return replace(self._work(Asker(Kind.OPEN, host), "http", host, may_send=False), may_decide=True)

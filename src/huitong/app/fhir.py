@@ -19,7 +19,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from huitong import __version__
-from huitong.access.actions import Access
+from huitong.access.actions import SESSION_COOKIE, Access
 from huitong.access.model import Need
 from huitong.access.work import Work
 from huitong.base.errors import (
@@ -63,7 +63,10 @@ class _Call:
     def work(self, resource: str, letter: str) -> Work:
         """The key for reading ("r") or searching ("s") resources of a type. Raises NotSignedIn, NotAllowed."""
         host = self.request.client.host if self.request.client else ""
-        return self.access.reader(self.request.headers.get("authorization"), host, Need(resource, letter))
+        cookie = self.request.cookies.get(SESSION_COOKIE)
+        return self.access.reader(
+            self.request.headers.get("authorization"), host, Need(resource, letter), cookie=cookie
+        )
 
     @property
     def strict(self) -> bool:

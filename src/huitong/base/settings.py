@@ -135,6 +135,15 @@ class Settings:
     registrars: tuple[Network, ...] = _row(
         (ip_network("127.0.0.0/8"), ip_network("::1/128")), kinds.NETWORKS, "",
         "Addresses from which it may be said which patient numbers are one person, until sign-in exists.")
+    session_idle_s: float = _row(
+        1800.0, kinds.NUMBER, "s",
+        "Who is signed in and does nothing for so long has to sign in anew.", minimum=60)
+    session_s: float = _row(
+        43200.0, kinds.NUMBER, "s",
+        "Who signed in so long ago has to sign in anew, whatever they do.", minimum=60)
+    totp_roles: str = _row(
+        "supervisor, admin, registrar", kinds.TEXT, "",
+        "Roles that need an authenticator (TOTP) beside the password; it is enrolled at the first sign-in.")
     exchange_issuer: str = _row(
         "HUITONG", kinds.TEXT, "",
         "Issuer of Patient ID of the exchange's own numbers, by which studies of all institutions are found.")

@@ -12,6 +12,7 @@ import huitong
 from huitong.base import log
 from huitong.base.setting_kinds import DATABASE_URL, S3_URL
 from huitong.base.settings import Loaded
+from huitong.cli.account import account
 from huitong.cli.card import card
 from huitong.cli.client import client
 from huitong.cli.options import ALL_GOOD, INTERRUPTED, SOME_WRONG, Url, console, faults_said, settings_table
@@ -24,6 +25,7 @@ def main() -> None:
     """Huitong 汇通: a record made in one institution is found, trusted and used in every other."""
 
 
+main.add_command(account)
 main.add_command(card)
 main.add_command(client)
 

@@ -17,6 +17,7 @@ from typing import Any
 from sqlalchemy import Connection, func, select
 
 from huitong.access import tables as access
+from huitong.access.accounts import tables as accounts
 from huitong.access.systems import actions as systems
 from huitong.base import log as logs
 from huitong.base.errors import SettingsError, StoreDamaged, StoreUnavailable
@@ -37,9 +38,31 @@ from huitong.store.tables import LEDGER, MARK
 #: Told (bytes done, bytes in all).
 Progress = Callable[[int, int], None]
 #: In the order in which one refers to another.
-_TABLES = (PACK, *DIRECTORY, *access.TABLES, *systems.TABLES, *people.TABLES, STUDY, SERIES, INSTANCE, LEDGER, READY)
+_TABLES = (
+    PACK,
+    *DIRECTORY,
+    *access.TABLES,
+    *accounts.TABLES,
+    *systems.TABLES,
+    *people.TABLES,
+    STUDY,
+    SERIES,
+    INSTANCE,
+    LEDGER,
+    READY,
+)
 #: Whose rows are added behind those that are there, and numbered by the database.
-_NUMBERED = (PACK, *access.NUMBERED, *systems.NUMBERED, *people.NUMBERED, STUDY, SERIES, INSTANCE, LEDGER)
+_NUMBERED = (
+    PACK,
+    *access.NUMBERED,
+    *accounts.NUMBERED,
+    *systems.NUMBERED,
+    *people.NUMBERED,
+    STUDY,
+    SERIES,
+    INSTANCE,
+    LEDGER,
+)
 #: A round that copied less was about the last.
 _LITTLE_ROWS, _LITTLE_BYTES = 5000, 64 << 20
 #: What a row counts for in the progress, beside bytes of packs.

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import urlencode
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import ExceptionHandler
 
 from huitong.base.errors import HuitongError, retry_after
@@ -69,6 +70,9 @@ async def answer_exception(request: Request, error: Exception) -> Response:
     """The exception handler: a page for whoever accepts one, problem details (RFC 9457) for programs."""
     problem = _problem(error)
     if "text/html" in request.headers.get("accept", ""):
+        if problem.status == HTTPStatus.UNAUTHORIZED and request.method == "GET":
+            here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+            return RedirectResponse(f"/sign-in?{urlencode({'next': here})}", 303)
         # Our own faults are for the log; what the caller got wrong is said to the caller.
         return error_page(request, problem.status, problem.detail if problem.status < 500 else "")
     headers = dict(error.headers or {}) if isinstance(error, HTTPException) else retry_after(problem.status)

@@ -99,6 +99,12 @@ def viewer_url(study_uid: str, institution: str = "") -> str:
     return "/viewer?" + urlencode(query | ({"institution": institution} if institution else {}))
 
 
+def own_path(target: str) -> str:
+    """The path to go to if it is one of our own, else that of the list: no link leads from here to another site."""
+    plain = target.isprintable() and not target.startswith(("//", "/\\"))
+    return target if target.startswith("/") and plain else "/"
+
+
 def dicomweb_url(institution: str, *parts: str) -> str:
     """`/dicom-web/at/TAIYUAN/studies/…`."""
     return "/".join(["/dicom-web/at", quote(institution, safe=""), *(quote(part, safe="") for part in parts)])

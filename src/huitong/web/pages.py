@@ -15,7 +15,7 @@ from huitong.imaging.actions import list_studies, representatives
 from huitong.imaging.model import StudyRow
 from huitong.web.headers import PAGE_POLICY
 from huitong.web.i18n import COOKIE, COOKIE_MAX_AGE_S, LANGUAGES
-from huitong.web.look import CHINA, page
+from huitong.web.look import CHINA, own_path, page
 from huitong.web.modalities import NAMES, OFFERED
 from huitong.web.place import Place
 from huitong.web.search import Search
@@ -89,10 +89,7 @@ class Pages:
         chosen = LANGUAGES.get(request.path_params["tag"])
         if chosen is None:
             raise NotFound(request.path_params["tag"])
-        target = request.query_params.get("next", "/")
-        if not target.startswith("/") or target.startswith(("//", "/\\")):
-            target = "/"
-        response = RedirectResponse(target, 303)
+        response = RedirectResponse(own_path(request.query_params.get("next", "/")), 303)
         response.set_cookie(COOKIE, chosen.tag, max_age=COOKIE_MAX_AGE_S, path="/", samesite="lax")
         return response
 

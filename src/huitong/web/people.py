@@ -14,6 +14,7 @@ from anyio import to_thread
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from huitong.access.actions import SESSION_COOKIE
 from huitong.access.work import Work
 from huitong.base.errors import BadRequest, NotAllowed
 from huitong.catalog.access import RELATIONS
@@ -132,11 +133,11 @@ class PeoplePages:
     def _registrar(self, request: Request) -> Work:
         """Raises NotAllowed."""
         same_site(request)
-        return self.place.access.registrar(_host(request))
+        return self.place.access.registrar(_host(request), request.cookies.get(SESSION_COOKIE))
 
     def _may_decide(self, request: Request) -> bool:
         try:
-            return self.place.access.registrar(_host(request)).may_decide
+            return self.place.access.registrar(_host(request), request.cookies.get(SESSION_COOKIE)).may_decide
         except NotAllowed:
             return False
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from starlette.requests import Request
 
-from huitong.access.actions import Access
+from huitong.access.actions import SESSION_COOKIE, Access
 from huitong.access.work import Work
 from huitong.base.settings import Settings
 from huitong.web.i18n import language_of
@@ -46,7 +46,9 @@ class Place:
     def reader(self, request: Request) -> Work:
         """The key of whoever asks; raises NotSignedIn or NotAllowed."""
         host = request.client.host if request.client else ""
-        return self.access.reader(request.headers.get("authorization"), host)
+        return self.access.reader(
+            request.headers.get("authorization"), host, cookie=request.cookies.get(SESSION_COOKIE)
+        )
 
     def institution_names(self, request: Request) -> dict[str, str]:
         """code -> name in the reader's language, in the order of the directory."""

@@ -15,6 +15,7 @@ from huitong.web.files import Files, under
 from huitong.web.pages import Pages
 from huitong.web.people import PeoplePages
 from huitong.web.place import Place
+from huitong.web.sign_in import SignInPages
 from huitong.web.viewer import viewer_routes
 
 _STATIC = Path(__file__).parent / "static"
@@ -36,6 +37,7 @@ def routes(access: Access, settings: Settings) -> list[BaseRoute]:
         Route("/questions", people.questions, name="questions"),
         Route("/question/{pk:int}", people.question, name="question"),
         Route("/question/{pk:int}", people.answer, methods=["POST"]),
+        *SignInPages(place).routes(),
         Route("/about", pages.about, name="about"),
         Route("/language/{tag}", pages.language, name="language"),
         *DirectoryPages(place).routes(),

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from anyio.to_thread import run_sync
 from starlette.requests import Request
 
-from huitong.access.actions import Access
+from huitong.access.actions import SESSION_COOKIE, Access
 from huitong.access.model import Need
 from huitong.access.work import Work
 from huitong.imaging import actions
@@ -44,7 +44,8 @@ class Call:
     @cached_property
     def work(self) -> Work:
         """The key for reading. Raises NotSignedIn, NotAllowed."""
-        return self.access.reader(self.authorization, self.host, _SEARCH if self._searches else _READ)
+        cookie = self.request.cookies.get(SESSION_COOKIE)
+        return self.access.reader(self.authorization, self.host, _SEARCH if self._searches else _READ, cookie=cookie)
 
     @property
     def _searches(self) -> bool:

@@ -1,0 +1,68 @@
+"""Accounts and sessions as the rest of the system sees them; without secrets."""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from huitong.access.model import Asker, Kind, Role
+
+
+class Stage(StrEnum):
+    """How far a sign-in has got; only `FULL` opens anything."""
+
+    #: The password was right, a code of the authenticator is awaited.
+    CODE = "code"
+    #: The password was right, and a role demands an authenticator that has still to be enrolled.
+    ENROL = "enrol"
+    FULL = "full"
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Somebody who can sign in."""
+
+    pk: int
+    name: str
+    display: str
+    kind: Kind
+    #: Code; None for residents and the commission.
+    institution: str | None
+    roles: frozenset[Role]
+    #: Exchange id; empty for staff.
+    person: str
+    has_totp: bool
+    active: bool
+
+    def asker(self, session: str) -> Asker:
+        """Them, in the session of this public id."""
+        return Asker(self.kind, self.name, self.display, self.institution, self.roles, self.person, session)
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A browser in which somebody is signed in, or about to be."""
+
+    public_id: str
+    account: Account
+    stage: Stage
+    host: str
+    began_at: datetime
+    used_at: datetime
+    #: What is being enrolled (base32); empty else.
+    enrolling: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """A session that has just begun, and the secret for its cookie: it is nowhere else."""
+
+    session: Session
+    secret: str = field(repr=False)
+
+
+def folded_name(name: str) -> str:
+    """The name by which an account is found, however it was typed."""
+    return unicodedata.normalize("NFKC", name).strip().casefold()[:64]

@@ -1,0 +1,76 @@
+"""Whose cookie it is: asked for every image, so remembered, and held against the database every two seconds.
+
+A session that is ended here is forgotten at once, one that another process ended within `LOOK_S`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from huitong.access.accounts import records, secrets
+from huitong.access.accounts.model import Session, Stage
+from huitong.access.model import Asker
+from huitong.base.clock import Clock
+from huitong.base.errors import OurFault
+from huitong.store.store import Store
+
+LOOK_S = 2.0
+#: How exactly it is known when a session was last used.
+_USE_S = 60.0
+#: Remembered at a time; beyond it all are asked for anew.
+_MOST = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    asker: Asker
+    until: float
+
+
+class Sessions:
+    """One for each process; any thread."""
+
+    def __init__(self, store: Store, clock: Clock, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._store, self._clock, self._monotonic = store, clock, monotonic
+        self._seen: dict[str, _Seen] = {}
+        self._epoch = 0
+
+    def asker(self, secret: str) -> Asker | None:
+        """Who is signed in with this cookie; None for nobody."""
+        seen = self._seen.get(secret)
+        if seen is not None and self._monotonic() < seen.until:
+            return seen.asker
+        return self._look(secret)
+
+    def forget(self) -> None:
+        """Something about accounts or sessions changed."""
+        self._epoch += 1
+        self._seen = {}
+
+    def _look(self, secret: str) -> Asker | None:
+        epoch, at, until = self._epoch, self._clock(), self._monotonic() + LOOK_S
+        self._seen.pop(secret, None)
+        with self._store.database.read() as tx:
+            session = records.session(tx, secrets.digest(secret))
+        if session is None or not self._holds(session, at):
+            return None
+        if at - session.used_at > timedelta(seconds=_USE_S):
+            # While the store takes nothing (it moves, the disk is full) reading goes on.
+            with suppress(OurFault), self._store.database.write() as tx:
+                records.use_session(tx, session.public_id, records.ms(at))
+        asker = session.account.asker(session.public_id)
+        if len(self._seen) >= _MOST:
+            self._seen = {}
+        if epoch == self._epoch:
+            self._seen[secret] = _Seen(asker, until)
+        return asker
+
+    def _holds(self, session: Session, at: datetime) -> bool:
+        settings = self._store.settings
+        fresh = at - session.used_at < timedelta(seconds=settings.session_idle_s)
+        young = at - session.began_at < timedelta(seconds=settings.session_s)
+        return session.stage is Stage.FULL and session.account.active and fresh and young

@@ -1,0 +1,119 @@
+"""Signing in and out: password, then the code of an authenticator, which is enrolled here when a role demands one.
+
+Forms are taken from our own pages only (`same_site`): no other site's page can sign somebody in or out.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode
+
+import segno
+from anyio import to_thread
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from huitong.access.accounts.model import SignedIn, Stage
+from huitong.access.accounts.secrets import totp_uri
+from huitong.access.actions import SESSION_COOKIE
+from huitong.base.errors import NotSignedIn
+from huitong.web.headers import PAGE_POLICY, same_site
+from huitong.web.look import own_path, page
+from huitong.web.place import Place
+
+
+class SignInPages:
+    """The endpoints; one object for each app."""
+
+    def __init__(self, place: Place) -> None:
+        self.place, self.accounts = place, place.access.accounts
+
+    def routes(self) -> list[BaseRoute]:
+        return [
+            Route("/sign-in", self.ask, name="sign-in"),
+            Route("/sign-in", self.sign_in, methods=["POST"]),
+            Route("/sign-in/code", self.ask_code, name="sign-in-code"),
+            Route("/sign-in/code", self.give_code, methods=["POST"]),
+            Route("/sign-out", self.sign_out, methods=["POST"]),
+        ]
+
+    async def ask(self, request: Request) -> Response:
+        """The form."""
+        return self._page(
+            request, "sign-in.html", 200, next=own_path(request.query_params.get("next", "/")), wrong=False
+        )
+
+    async def sign_in(self, request: Request) -> Response:
+        """Name and password. Raises NotAllowed for another site's page."""
+        same_site(request)
+        form = await request.form(max_files=0, max_fields=4)
+        name, password, target = (str(form.get(field, "")) for field in ("name", "password", "next"))
+        target = own_path(target)
+        try:
+            signed_in = await to_thread.run_sync(self.accounts.sign_in, name, password, _host(request))
+        except NotSignedIn:
+            return self._page(request, "sign-in.html", 401, next=target, wrong=True)
+        return self._go_on(request, signed_in, target)
+
+    async def ask_code(self, request: Request) -> Response:
+        """The form for the code, with the QR code of a new authenticator where there is none yet."""
+        return await self._code_page(request, own_path(request.query_params.get("next", "/")), wrong=False)
+
+    async def give_code(self, request: Request) -> Response:
+        """The code. Raises NotAllowed for another site's page."""
+        same_site(request)
+        form = await request.form(max_files=0, max_fields=4)
+        code, target = str(form.get("code", "")), own_path(str(form.get("next", "/")))
+        try:
+            signed_in = await to_thread.run_sync(self.accounts.give_code, _secret(request), code, _host(request))
+        except NotSignedIn:
+            return await self._code_page(request, target, wrong=True)
+        return self._go_on(request, signed_in, target)
+
+    async def sign_out(self, request: Request) -> Response:
+        """The session ends everywhere. Raises NotAllowed for another site's page."""
+        same_site(request)
+        await to_thread.run_sync(self.accounts.sign_out, _secret(request))
+        response = RedirectResponse("/sign-in", 303)
+        response.delete_cookie(SESSION_COOKIE, path="/")
+        return response
+
+    async def _code_page(self, request: Request, target: str, *, wrong: bool) -> Response:
+        try:
+            waiting = await to_thread.run_sync(self.accounts.waiting, _secret(request))
+        except NotSignedIn:
+            return RedirectResponse("/sign-in", 303)
+        key = waiting.enrolling
+        picture = segno.make(totp_uri(key, waiting.account.name)).svg_data_uri(scale=5, light="#fff") if key else ""
+        status = 401 if wrong else 200
+        return self._page(request, "sign-in-code.html", status, next=target, wrong=wrong, key=key, picture=picture)
+
+    def _go_on(self, request: Request, signed_in: SignedIn, target: str) -> Response:
+        """To where they wanted to go, or to the second step; under a new cookie in any case."""
+        full = signed_in.session.stage is Stage.FULL
+        response = RedirectResponse(target, 303) if full else _to("/sign-in/code", target)
+        response.set_cookie(
+            SESSION_COOKIE,
+            signed_in.secret,
+            path="/",
+            httponly=True,
+            samesite="lax",
+            secure=request.url.scheme == "https",
+        )
+        return response
+
+    def _page(self, request: Request, template: str, status: int, **values: object) -> Response:
+        html = page(request, template, **values)
+        return HTMLResponse(html, status, headers={"Content-Security-Policy": PAGE_POLICY, "Cache-Control": "no-store"})
+
+
+def _to(path: str, target: str) -> Response:
+    return RedirectResponse(f"{path}?{urlencode({'next': target})}", 303)
+
+
+def _secret(request: Request) -> str:
+    return request.cookies.get(SESSION_COOKIE, "")
+
+
+def _host(request: Request) -> str:
+    return request.client.host if request.client else ""

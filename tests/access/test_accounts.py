@@ -1,0 +1,308 @@
+"""Accounts and sessions: who gets in, who does not, and when it ends."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from statistics import median
+
+import pyotp
+import pytest
+from sqlalchemy import select, text
+from tests.archives import PASSWORD, TestArchive, archive_in, signed_in
+
+from huitong.access.accounts.actions import Accounts
+from huitong.access.accounts.model import Stage
+from huitong.access.accounts.sessions import LOOK_S, Sessions
+from huitong.access.accounts.tables import ACCOUNT, SESSION
+from huitong.access.actions import Access
+from huitong.access.model import Kind, Role
+from huitong.base.errors import BadRequest, NotAllowed, NotFound, NotSignedIn
+from huitong.catalog.sign_in import SIGN_IN
+
+HERE = "127.0.0.1"
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Iterator[TestArchive]:
+    with archive_in(tmp_path) as opened:
+        yield opened
+
+
+class Hands:
+    """A clock that is moved by hand."""
+
+    def __init__(self) -> None:
+        self.at = datetime(2026, 11, 26, 12, tzinfo=UTC)
+
+    def now(self) -> datetime:
+        return self.at
+
+    def seconds(self) -> float:
+        return self.at.timestamp()
+
+    def move(self, seconds: float) -> None:
+        self.at += timedelta(seconds=seconds)
+
+
+def on(archive: TestArchive, hands: Hands, **settings: object) -> Accounts:
+    """Accounts of another process on the same store, by this clock."""
+    store = archive.store
+    if settings:
+        store.settings = replace(store.settings, **settings)  # type: ignore[arg-type]
+    return Accounts(store, Sessions(store, hands.now, hands.seconds), hands.now)
+
+
+def test_who_signs_in_is_staff_with_roles_or_a_person(archive: TestArchive) -> None:
+    work = archive.access.by_session(signed_in(archive, "Zhang", Role.DOCTOR, institution="TAIYUAN"), HERE)
+    asker = work.asker
+    assert (asker.kind, asker.name, asker.institution, asker.roles) == (Kind.STAFF, "zhang", "TAIYUAN", {Role.DOCTOR})
+    assert asker.session
+    assert not work.may_send
+    assert not work.may_decide
+    resident = archive.access.by_session(signed_in(archive, "wang", person="X1"), HERE)
+    assert (resident.asker.kind, resident.asker.person, resident.institution) == (Kind.PERSON, "X1", None)
+    assert archive.access.by_session(signed_in(archive, "li", Role.REGISTRAR), HERE).may_decide
+
+
+def test_a_reader_is_a_token_before_a_session_before_an_address(archive: TestArchive) -> None:
+    cookie = signed_in(archive, "zhang", Role.DOCTOR, institution="TAIYUAN")
+    kinds = [
+        archive.access.reader(token, HERE, cookie=secret).asker.kind
+        for token, secret in (("Bearer demo-TAIYUAN", cookie), (None, cookie), (None, None), (None, "old"))
+    ]
+    assert kinds == [Kind.SYSTEM, Kind.STAFF, Kind.OPEN, Kind.OPEN]
+    with pytest.raises(NotSignedIn):
+        archive.access.reader(None, "203.0.113.9", cookie="nonsense")
+
+
+def test_a_registrar_is_so_by_role_and_another_session_is_not_helped_by_its_address(archive: TestArchive) -> None:
+    assert archive.access.registrar("203.0.113.9", signed_in(archive, "li", Role.REGISTRAR)).may_decide
+    with pytest.raises(NotAllowed):
+        archive.access.registrar(HERE, signed_in(archive, "zhang", Role.DOCTOR))
+
+
+def test_unknown_wrong_and_disabled_are_one_answer(archive: TestArchive) -> None:
+    accounts = archive.access.accounts
+    signed_in(archive, "zhang", Role.DOCTOR)
+    signed_in(archive, "gone", Role.DOCTOR)
+    accounts.set_active(archive.access.local(), "gone", active=False)
+    said = set()
+    for name, password in (("zhang", "wrong"), ("nobody", PASSWORD), ("gone", PASSWORD), ("", ""), ("\x00", "\x00")):
+        with pytest.raises(NotSignedIn) as refused:
+            accounts.sign_in(name, password, HERE)
+        said.add(str(refused.value))
+    assert len(said) == 1
+
+
+def test_unknown_and_wrong_take_the_same_time(archive: TestArchive) -> None:
+    signed_in(archive, "zhang", Role.DOCTOR)
+
+    def seconds(name: str, host: str) -> float:
+        begin = time.perf_counter()
+        with pytest.raises(NotSignedIn):
+            archive.access.accounts.sign_in(name, "wrong", host)
+        return time.perf_counter() - begin
+
+    seconds("nobody", HERE)
+    took = [(seconds("zhang", HERE), seconds(f"nobody{n}", HERE)) for n in range(7)]
+    known, unknown = (median(each) for each in zip(*took, strict=True))
+    assert 0.5 < known / unknown < 2
+
+
+def test_an_account_is_locked_after_failures_and_free_again_later(archive: TestArchive) -> None:
+    signed_in(archive, "zhang", Role.DOCTOR)
+    hands = Hands()
+    accounts = on(archive, hands)
+    for _ in range(SIGN_IN.account_failures):
+        with pytest.raises(NotSignedIn):
+            accounts.sign_in("zhang", "wrong", HERE)
+    with pytest.raises(NotSignedIn):
+        accounts.sign_in("zhang", PASSWORD, "203.0.113.9")
+    hands.move(SIGN_IN.locked_s + 1)
+    assert accounts.sign_in("zhang", PASSWORD, HERE).session.stage is Stage.FULL
+
+
+def test_many_attempts_at_once_are_no_more_than_in_a_row(archive: TestArchive) -> None:
+    accounts = archive.access.accounts
+
+    def attempt(_: int) -> bool:
+        return accounts._attempt("zhang", HERE, datetime.now(UTC))
+
+    with ThreadPoolExecutor(8) as threads:
+        assert sum(threads.map(attempt, range(40))) == SIGN_IN.account_failures
+
+
+def test_an_address_is_locked_whatever_names_it_tries(archive: TestArchive) -> None:
+    signed_in(archive, "zhang", Role.DOCTOR)
+    accounts = archive.access.accounts
+    for n in range(SIGN_IN.address_failures):
+        assert accounts._attempt(f"nobody{n}", "203.0.113.9", datetime.now(UTC))
+    with pytest.raises(NotSignedIn):
+        accounts.sign_in("zhang", PASSWORD, "203.0.113.9")
+    assert accounts.sign_in("zhang", PASSWORD, HERE)
+
+
+def test_a_session_ends_when_idle_and_when_old(archive: TestArchive) -> None:
+    signed_in(archive, "zhang", Role.DOCTOR)
+    hands = Hands()
+    accounts = on(archive, hands, session_idle_s=600.0, session_s=3600.0)
+    secret = accounts.sign_in("zhang", PASSWORD, HERE).secret
+    for _ in range(6):
+        hands.move(590)
+        assert accounts.sessions.asker(secret)
+    hands.move(590)
+    assert accounts.sessions.asker(secret) is None  # used all along, but an hour has passed
+    secret = accounts.sign_in("zhang", PASSWORD, HERE).secret
+    hands.move(601)
+    assert accounts.sessions.asker(secret) is None
+
+
+def test_what_one_process_ends_another_knows_within_two_seconds(archive: TestArchive) -> None:
+    secret = signed_in(archive, "zhang", Role.DOCTOR)
+    hands = Hands()
+    hands.at = datetime.now(UTC)
+    other = on(archive, hands)
+    assert other.sessions.asker(secret)
+    archive.access.accounts.sign_out(secret)
+    with pytest.raises(NotSignedIn):
+        archive.access.by_session(secret, HERE)
+    hands.move(LOOK_S + 0.01)
+    assert other.sessions.asker(secret) is None
+
+
+def test_secrets_are_not_in_the_database(archive: TestArchive) -> None:
+    secret = signed_in(archive, "zhang", Role.DOCTOR)
+    with archive.store.database.read() as tx:
+        rows = [*tx.execute(select(ACCOUNT)), *tx.execute(select(SESSION))]
+    assert rows
+    assert secret not in repr(rows)
+    assert PASSWORD not in repr(rows)
+
+
+def test_an_authenticator_is_enrolled_where_a_role_demands_it_and_asked_for_after(archive: TestArchive) -> None:
+    signed_in(archive, "admin", Role.ADMIN)
+    hands = Hands()
+    accounts = on(archive, hands, totp_roles="admin")
+    first = accounts.sign_in("admin", PASSWORD, HERE)
+    assert first.session.stage is Stage.ENROL
+    assert accounts.sessions.asker(first.secret) is None
+    totp = pyotp.TOTP(first.session.enrolling)
+    full = accounts.give_code(first.secret, totp.at(hands.at), HERE)
+    assert full.secret != first.secret
+    assert accounts.sessions.asker(full.secret)
+    second = accounts.sign_in("admin", PASSWORD, HERE)
+    assert second.session.stage is Stage.CODE
+    with pytest.raises(NotSignedIn):
+        accounts.give_code(second.secret, totp.at(hands.at), HERE)  # the step was taken
+    hands.move(30)
+    assert accounts.give_code(second.secret, totp.at(hands.at), HERE).session.stage is Stage.FULL
+    with pytest.raises(NotSignedIn):
+        accounts.give_code(second.secret, totp.at(hands.at), HERE)  # the first step is gone
+
+
+def test_a_code_is_awaited_for_five_minutes_and_guessed_a_few_times(archive: TestArchive) -> None:
+    signed_in(archive, "admin", Role.ADMIN)
+    hands = Hands()
+    accounts = on(archive, hands, totp_roles="admin")
+    first = accounts.sign_in("admin", PASSWORD, HERE)
+    totp = pyotp.TOTP(first.session.enrolling)
+    for _ in range(SIGN_IN.account_failures - 1):
+        with pytest.raises(NotSignedIn):
+            accounts.give_code(first.secret, "abc一", HERE)
+    with pytest.raises(NotSignedIn):
+        accounts.give_code(first.secret, totp.at(hands.at), HERE)
+    hands.move(SIGN_IN.locked_s + 1)
+    late = accounts.sign_in("admin", PASSWORD, HERE)
+    hands.move(SIGN_IN.code_s + 1)
+    with pytest.raises(NotSignedIn):
+        accounts.give_code(late.secret, pyotp.TOTP(late.session.enrolling).at(hands.at), HERE)
+
+
+@pytest.mark.parametrize("what", ["password", "roles", "totp", "disabled"])
+def test_what_is_changed_of_an_account_ends_its_sessions_and_stands_in_the_ledger(
+    archive: TestArchive, what: str
+) -> None:
+    secret, accounts, operator = (
+        signed_in(archive, "zhang", Role.DOCTOR),
+        archive.access.accounts,
+        archive.access.local(),
+    )
+    assert archive.access.by_session(secret, HERE)
+    match what:
+        case "password":
+            accounts.set_password(archive.access.by_session(secret, HERE), "zhang", "another password", old=PASSWORD)
+        case "roles":
+            accounts.set_roles(operator, "zhang", frozenset({Role.CLERK}))
+        case "totp":
+            accounts.reset_totp(operator, "zhang")
+        case _:
+            accounts.set_active(operator, "zhang", active=False)
+    with pytest.raises(NotSignedIn):
+        archive.access.by_session(secret, HERE)
+    with archive.store.database.read() as tx:
+        kinds = tx.execute(text("SELECT kind FROM ledger WHERE subject = 'zhang' ORDER BY seq")).scalars().all()
+    assert len(kinds) == 2
+    assert kinds[0] == "access.account_added"
+
+
+def test_sessions_are_listed_and_ended_by_their_owner_and_by_an_admin_alone(archive: TestArchive) -> None:
+    accounts = archive.access.accounts
+    own, other, admin = (
+        archive.access.by_session(signed_in(archive, name, role), HERE)
+        for name, role in (("zhang", Role.DOCTOR), ("li", Role.SUPERVISOR), ("zhao", Role.ADMIN))
+    )
+    second = accounts.sign_in("zhang", PASSWORD, HERE)
+    assert [each.public_id for each in accounts.sessions_of(own, "zhang")] == [
+        second.session.public_id,
+        own.asker.session,
+    ]
+    with pytest.raises(NotAllowed):
+        accounts.sessions_of(other, "zhang")
+    with pytest.raises(NotAllowed):
+        accounts.end_session(other, "zhang", second.session.public_id)
+    accounts.end_session(own, "zhang", other.asker.session)  # not one of theirs: left alone
+    assert accounts.sessions_of(other, "li")
+    accounts.end_session(admin, "zhang", second.session.public_id)
+    assert len(accounts.sessions_of(admin, "zhang")) == 1
+
+
+def test_accounts_are_kept_by_admins_alone(archive: TestArchive) -> None:
+    accounts = archive.access.accounts
+    doctor = archive.access.by_session(signed_in(archive, "zhang", Role.DOCTOR), HERE)
+    roles = frozenset({Role.ADMIN})
+    for refused in (
+        lambda: accounts.all(doctor),
+        lambda: accounts.add(doctor, "new", PASSWORD, roles=roles),
+        lambda: accounts.set_roles(doctor, "zhang", roles),
+        lambda: accounts.set_password(doctor, "zhang", PASSWORD),
+        lambda: accounts.set_password(doctor, "li", PASSWORD, old=PASSWORD),
+        lambda: accounts.reset_totp(doctor, "zhang"),
+        lambda: accounts.set_active(doctor, "zhang", active=False),
+        lambda: accounts.all(archive.reader),
+        lambda: accounts.all(archive.sender()),
+    ):
+        with pytest.raises(NotAllowed):
+            refused()
+    own = archive.access.local()
+    for name, password, values in (
+        ("zhang", PASSWORD, {"roles": roles}),
+        ("x", "short", {"roles": roles}),
+        ("y", PASSWORD, {}),
+    ):
+        with pytest.raises(BadRequest):
+            accounts.add(own, name, password, **values)
+    with pytest.raises(NotFound):
+        accounts.reset_totp(own, "nobody")
+
+
+def test_another_store_knows_nothing_of_a_session(archive: TestArchive, tmp_path: Path) -> None:
+    secret = signed_in(archive, "zhang", Role.DOCTOR)
+    with archive_in(tmp_path / "other") as other:
+        assert isinstance(other.access, Access)
+        with pytest.raises(NotSignedIn):
+            other.access.by_session(secret, HERE)
