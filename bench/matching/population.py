@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from huitong.catalog.matching import MATCHING
 from huitong.cli.simulate import Person, Record, people, records
-from huitong.people.comparing import Features, Score, keys_of, score
+from huitong.people.comparing import Score, keys_of, score
+from huitong.people.model import Demographics
 
 #: A key of more records is passed over, as the look-up passes over it.
 MOST_OF_A_KEY = 50
@@ -59,8 +60,8 @@ class Matched:
         return self.joined / max(self.true, 1)
 
 
-def features_of(record: Record) -> Features:
-    return Features(
+def features_of(record: Record) -> Demographics:
+    return Demographics(
         names=(record.name,),
         sex=record.sex,
         birth_date=record.birth_date,

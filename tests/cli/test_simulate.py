@@ -13,8 +13,9 @@ from click.testing import CliRunner
 from huitong.cli import main
 from huitong.cli.simulate import Person, Record, people, records
 from huitong.cli.simulate.people import check_character
-from huitong.people.comparing import Features, read
+from huitong.people.comparing import read
 from huitong.people.identifiers import normal
+from huitong.people.model import Demographics
 
 COUNT = 12_000  # more than one batch
 
@@ -81,7 +82,7 @@ def test_newborns_are_first_registered_as_their_mothers_child(drawn: list[Person
         record = first_of[person.number]
         assert not record.certificate
         assert record.name.startswith(f"{person.mother}之")
-        said = read(Features(names=(record.name,)))
+        said = read(Demographics(names=(record.name,)))
         assert not said.names
         assert said.mother
 

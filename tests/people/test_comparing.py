@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from huitong.catalog.matching import MATCHING
-from huitong.people.comparing import GUARDS, Features, Score, keys_of, read, score, the_model
+from huitong.people.comparing import GUARDS, Score, keys_of, read, score, the_model
+from huitong.people.model import Demographics
 
 PHONE, OTHER_PHONE = "13803511234", "13903519876"
 HOME = "山西省太原市小店区学府街12号3单元402"
@@ -18,8 +19,8 @@ OTHER_HOME = "山西省运城市临猗县上王庄村31号"
 ID, OTHER_ID = ("GB11643", "11010519491231002X"), ("GB11643", "440524188001010014")
 
 
-def person(*names: str, born: str = "19800514", sex: str = "M", **more: object) -> Features:
-    return Features(names=names, birth_date=born, sex=sex, **more)  # type: ignore[arg-type]
+def person(*names: str, born: str = "19800514", sex: str = "M", **more: object) -> Demographics:
+    return Demographics(names=names, birth_date=born, sex=sex, **more)  # type: ignore[arg-type]
 
 
 def answer(found: Score) -> str:
@@ -61,12 +62,12 @@ WORKED = [
     ("namesakes of one birthday and county, a digit mistyped", person("王伟勇", born="19841105", certificates=(("GB11643", "140105198411050710"),)), person("王伟勇", born="19841105", certificates=(("GB11643", "140105198411050717"),)), "ask"),
     ("namesakes with certificates", person("王伟", certificates=(ID,)), person("王伟", certificates=(OTHER_ID,)), "apart"),
     ("strangers", person("王小东", phones=(PHONE,)), person("李建国", born="19610203", phones=(OTHER_PHONE,)), "apart"),
-    ("nothing known", Features(), Features(), "apart"),
+    ("nothing known", Demographics(), Demographics(), "apart"),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("a", "b", "expected"), [row[1:] for row in WORKED], ids=[row[0] for row in WORKED])
-def test_a_pair_is_judged_as_a_registrar_would(a: Features, b: Features, expected: str) -> None:
+def test_a_pair_is_judged_as_a_registrar_would(a: Demographics, b: Demographics, expected: str) -> None:
     found = score(a, b)
     assert answer(found) == expected, found
     assert score(b, a) == found
@@ -120,7 +121,7 @@ NAMES = st.sampled_from(
 )
 DATES = st.sampled_from(["", "19800514", "19801405", "19800515", "19810514", "19000101", "20240101"])
 ANYBODY = st.builds(
-    Features,
+    Demographics,
     names=st.lists(NAMES, max_size=2).map(tuple),
     sex=st.sampled_from(["", "M", "F", "O"]),
     birth_date=DATES,
@@ -134,7 +135,7 @@ ANYBODY = st.builds(
 
 @given(ANYBODY, ANYBODY)
 @settings(max_examples=300, deadline=None)
-def test_a_score_is_symmetric_and_the_sum_of_what_it_tells(a: Features, b: Features) -> None:
+def test_a_score_is_symmetric_and_the_sum_of_what_it_tells(a: Demographics, b: Demographics) -> None:
     found = score(a, b)
     assert found == score(b, a)
     assert found.weight_bits == pytest.approx(sum(one.weight_bits for one in found.agreements))
@@ -143,7 +144,7 @@ def test_a_score_is_symmetric_and_the_sum_of_what_it_tells(a: Features, b: Featu
 
 @given(ANYBODY, st.sampled_from(["sex", "birth_date", "phones", "address", "mother_name", "certificates"]))
 @settings(max_examples=300, deadline=None)
-def test_agreeing_in_one_more_field_never_lowers_the_score(a: Features, field: str) -> None:
+def test_agreeing_in_one_more_field_never_lowers_the_score(a: Demographics, field: str) -> None:
     """Against the same person: field equal, then missing."""
     less = replace(a, **{field: () if field in ("phones", "certificates") else ""})  # type: ignore[arg-type]
     assert score(a, a).weight_bits >= score(a, less).weight_bits - 1e-9
@@ -151,7 +152,7 @@ def test_agreeing_in_one_more_field_never_lowers_the_score(a: Features, field: s
 
 @given(ANYBODY, st.sampled_from(["王小明", "王伟", "李小东", "王建国", "Wang Xiaoming"]))
 @settings(max_examples=300, deadline=None)
-def test_another_given_name_never_joins(a: Features, other: str) -> None:
+def test_another_given_name_never_joins(a: Demographics, other: str) -> None:
     """Twins and others of one household, whatever else they share, their certificate (of a parent) included."""
     first, second = replace(a, names=("王小东",)), replace(a, names=(other,))
     assert answer(score(first, second)) != "join"
@@ -188,5 +189,7 @@ def test_every_guard_has_a_name_of_its_own() -> None:
 
 
 def test_what_is_unreadable_says_nothing() -> None:
-    said = read(Features(names=("\ufffd\ufffd", "锟斤拷"), birth_date="19000101", phones=("0000000",), address="无"))
+    said = read(
+        Demographics(names=("\ufffd\ufffd", "锟斤拷"), birth_date="19000101", phones=("0000000",), address="无")
+    )
     assert not any((said.names, said.birth_date, said.phones, said.address))

@@ -18,39 +18,12 @@ from huitong.catalog.matching import MATCHING
 from huitong.people import keys as blocking
 from huitong.people import levels
 from huitong.people.forms import Address, Name, mother_in, read_address, read_date, read_name, read_phone
+from huitong.people.model import Agreement, Demographics
 from huitong.people.weights import Model, NameFrequencies, read_model
 
 MODEL_FILE = "model_population.json"
 #: How far below the probability of joining guarded evidence stays.
 _GUARD_BITS = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Features:
-    """What an institution registered, as far as it tells who somebody is."""
-
-    #: Forms of the name as received: hanzi, pinyin, PN values with `^` and `=`.
-    names: tuple[str, ...] = ()
-    #: M, F, O or empty.
-    sex: str = ""
-    #: YYYYMMDD or empty.
-    birth_date: str = ""
-    phones: tuple[str, ...] = ()
-    address: str = ""
-    mother_name: str = ""
-    #: Of children of one birth: 1 is the first born.
-    birth_order: int | None = None
-    #: (kind, normalised number).
-    certificates: tuple[tuple[str, str], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Agreement:
-    """What one field adds. Beside the fields: `prior`, `relatives`, and `guard` with the name of the guard as level."""
-
-    field: str
-    level: str
-    weight_bits: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +37,7 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """Features as they are compared."""
+    """Demographics as they are compared."""
 
     names: tuple[Name, ...]
     sex: str
@@ -77,18 +50,18 @@ class Read:
 
 
 @lru_cache(maxsize=8192)
-def read(features: Features) -> Read:
-    """What the features say; what is unreadable or a placeholder says nothing."""
-    mothers = (features.mother_name, *map(mother_in, features.names))
+def read(known: Demographics) -> Read:
+    """What is said; what is unreadable or a placeholder says nothing. The mother's certificates are for the rules."""
+    mothers = (known.mother_name, *map(mother_in, known.names))
     return Read(
-        names=tuple(dict.fromkeys(_names(features.names))),
-        sex=features.sex,
-        birth_date=read_date(features.birth_date),
-        phones=tuple(dict.fromkeys(phone for one in features.phones if (phone := read_phone(one)))),
-        address=read_address(features.address),
+        names=tuple(dict.fromkeys(_names(known.names))),
+        sex=known.sex,
+        birth_date=read_date(known.birth_date),
+        phones=tuple(dict.fromkeys(phone for one in known.phones if (phone := read_phone(one)))),
+        address=read_address(known.address),
         mother=tuple(dict.fromkeys(_names(one for one in mothers if one))),
-        birth_order=features.birth_order,
-        certificates=features.certificates,
+        birth_order=known.birth_order,
+        certificates=known.certificates,
     )
 
 
@@ -96,13 +69,13 @@ def _names(forms: Iterable[str]) -> list[Name]:
     return [name for form in forms for name in read_name(form)]
 
 
-def keys_of(features: Features) -> tuple[str, ...]:
+def keys_of(known: Demographics) -> tuple[str, ...]:
     """The keys under which a record is kept and looked up, most selective kinds first; see `keys`."""
-    one = read(features)
+    one = read(known)
     return blocking.keys(one.certificates, one.phones, one.names, one.birth_date, one.mother, one.address)
 
 
-def score(a: Features, b: Features) -> Score:
+def score(a: Demographics, b: Demographics) -> Score:
     """How likely the two are of one person. `score(a, b)` and `score(b, a)` are equal."""
     first, second, model = read(a), read(b), the_model()
     reached = reached_levels(model, first, second)

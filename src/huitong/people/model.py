@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from huitong.people.comparing import Agreement
-
 #: (kind, number): a certificate, kind as in `identifiers.KINDS`.
 Certificate = tuple[str, str]
 #: HL7 table 0203, as DICOM (Identifier Type Code) and HL7 v2 write it, and the kinds themselves -> kind.
@@ -96,6 +94,15 @@ class Person:
 
     pk: int
     exchange_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """What one field adds. Beside the fields: `prior`, `relatives`, and `guard` with the name of the guard as level."""
+
+    field: str
+    level: str
+    weight_bits: float
 
 
 @dataclass(frozen=True, slots=True)

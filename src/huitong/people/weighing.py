@@ -2,37 +2,34 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 
 from huitong.catalog.matching import MATCHING
 from huitong.people import comparing
-from huitong.people.comparing import Features
 from huitong.people.model import Demographics, Evidence
 from huitong.people.rules import Weighed, birth_of, sex_of, sound
 
 
 def keys_of(known: Demographics) -> tuple[str, ...]:
     """Keys under which a record is looked up by another that is likely of the same person."""
-    return comparing.keys_of(features_of(known))
+    return comparing.keys_of(weighed_of(known))
 
 
 def weigh(a: Demographics, b: Demographics) -> Weighed:
     """What the score says of a pair, and the thresholds in force."""
-    score = comparing.score(features_of(a), features_of(b))
+    score = comparing.score(weighed_of(a), weighed_of(b))
     evidence = Evidence("score", score.probability, score.weight_bits, score.agreements)
     return Weighed(evidence, MATCHING.join_probability, MATCHING.ask_probability)
 
 
 @lru_cache(maxsize=8192)
-def features_of(known: Demographics) -> Features:
-    """As the score reads it; of certificates only what proves something."""
-    return Features(
-        names=known.names,
+def weighed_of(known: Demographics) -> Demographics:
+    """As the score reads it: sex and birth date of a citizen number, and of certificates what proves something."""
+    return replace(
+        known,
         sex=sex_of(known),
         birth_date=birth_of(known),
-        phones=known.phones,
-        address=known.address,
-        mother_name=known.mother_name,
-        birth_order=known.birth_order,
+        mother_certificates=(),
         certificates=tuple(sorted(sound(known.certificates))),
     )

@@ -150,7 +150,7 @@ class Patients:
         said = described(part.get("resource"), self.systems)
         certain_only = (parameter_of(call.parameters, "onlyCertainMatches") or {}).get("valueBoolean") is True
         most = (parameter_of(call.parameters, "count") or {}).get("valueInteger")
-        candidates = actions.match(work, _demographics(said), limit=100)
+        candidates = actions.match(work, said.known, limit=100)
         graded = _graded(candidates)
         certain = [each for each in graded if each.grade == "certain"]
         if certain_only:  # more than one certain person is none (ITI-119 case 5)
@@ -175,7 +175,8 @@ class Patients:
         person = _person_with(work, domain, value)
         if person is None:
             raise NotFound("sourceIdentifier Patient Identifier not found")
-        every = _identifiers(person, actions.records_of(work, person))
+        known = _described(actions.records_of(work, person))
+        every = ((EXCHANGE, person.exchange_id), *known.identifiers)
         others = [each for each in every if each != (domain, value) and (not wanted or each[0] in wanted)]
         parts: list[Resource] = [
             {"name": "targetIdentifier", "valueIdentifier": identifier(self.systems, *each)} for each in others
@@ -257,7 +258,7 @@ def _day(at_ms: int) -> str:
 def _described(known: list[Record]) -> Described:
     """All names, numbers and certificates of the records; of what one has only one, the newest that is known."""
     newest = [each.known for each in sorted(known, key=_effective, reverse=True)]
-    return Described(
+    together = Demographics(
         names=tuple(dict.fromkeys(name for each in newest for name in each.names)),
         sex=next((each.sex for each in newest if each.sex), ""),
         birth_date=next((each.birth_date for each in newest if each.birth_date), ""),
@@ -265,24 +266,13 @@ def _described(known: list[Record]) -> Described:
         address=next((each.address for each in newest if each.address), ""),
         mother_name=next((each.mother_name for each in newest if each.mother_name), ""),
         birth_order=next((each.birth_order for each in newest if each.birth_order), None),
-        identifiers=tuple(_numbers(known)),
+        certificates=tuple(dict.fromkeys(held for each in known for held in each.known.certificates)),
     )
+    return Described(together, tuple((Domain("patient", each.issuer), each.number) for each in known))
 
 
 def _effective(record: Record) -> tuple[datetime, int]:
     return record.effective_at, record.pk
-
-
-def _numbers(known: list[Record]) -> Iterator[tuple[Domain, str]]:
-    """Patient numbers in the order in which they came, then certificates, each once."""
-    yield from ((Domain("patient", each.issuer), each.number) for each in known)
-    yield from dict.fromkeys(
-        (Domain("certificate", kind), value) for r in known for kind, value in r.known.certificates
-    )
-
-
-def _identifiers(person: Person, known: list[Record]) -> list[tuple[Domain, str]]:
-    return [(EXCHANGE, person.exchange_id), *_numbers(known)]
 
 
 def _person_with(work: Work, domain: Domain, value: str) -> Person | None:
@@ -325,11 +315,3 @@ def _graded(candidates: Iterable[Candidate]) -> list[_Graded]:
 
 def _rank(graded: _Graded) -> tuple[bool, float, str]:
     return graded.grade == "certain", graded.score, graded.person.exchange_id
-
-
-def _demographics(said: Described) -> Demographics:
-    certificates = tuple((domain.name, value) for domain, value in said.identifiers if domain.realm == "certificate")
-    return Demographics(
-        said.names, said.sex, said.birth_date, said.phones, said.address, said.mother_name, (), said.birth_order,
-        certificates,
-    )  # fmt: skip

@@ -11,6 +11,7 @@ from typing import Any
 
 from huitong.base.errors import BadRequest
 from huitong.people.doors.fhir_systems import EXCHANGE, Domain, Systems
+from huitong.people.model import Demographics
 from huitong.wire import pinyin
 
 Json = dict[str, Any]
@@ -26,23 +27,21 @@ _SEXES = {gender: sex for sex, gender in GENDERS.items()}
 class Described:
     """What a Patient says of somebody."""
 
-    #: family^given, or a name as one.
-    names: tuple[str, ...] = ()
-    #: "M", "F", "O" or empty.
-    sex: str = ""
-    #: YYYYMMDD or empty.
-    birth_date: str = ""
-    phones: tuple[str, ...] = ()
-    address: str = ""
-    mother_name: str = ""
-    birth_order: int | None = None
-    identifiers: tuple[tuple[Domain, str], ...] = ()
+    known: Demographics
+    #: Patient numbers and exchange ids, with who gave them.
+    numbers: tuple[tuple[Domain, str], ...] = ()
+
+    @property
+    def identifiers(self) -> tuple[tuple[Domain, str], ...]:
+        """The numbers, then the certificates."""
+        return *self.numbers, *((Domain("certificate", kind), value) for kind, value in self.known.certificates)
 
 
 def patient(
     exchange_id: str, said: Described, systems: Systems, *, active: bool = True, only: frozenset[str] | None = None
 ) -> Json:
     """The resource. `only`: of the identifiers those of these systems (ITI-78 case 2)."""
+    known = said.known
     every = ((EXCHANGE, exchange_id), *said.identifiers)
     identifiers = [identifier(systems, domain, value) for domain, value in every]
     made: Json = {
@@ -51,13 +50,13 @@ def patient(
         "meta": {"profile": [PROFILE]},
         "identifier": [each for each in identifiers if only is None or each["system"] in only],
         "active": active,
-        "name": [_name(each) for each in said.names],
-        "telecom": [{"system": "phone", "value": each} for each in said.phones],
-        "gender": GENDERS.get(said.sex, "unknown"),
-        "birthDate": _dashed(said.birth_date),
-        "address": [{"text": said.address}] if said.address else [],
-        "multipleBirthInteger": said.birth_order,
-        "extension": [{"url": MOTHERS_NAME, "valueString": _plain(said.mother_name)}] if said.mother_name else [],
+        "name": [_name(each) for each in known.names],
+        "telecom": [{"system": "phone", "value": each} for each in known.phones],
+        "gender": GENDERS.get(known.sex, "unknown"),
+        "birthDate": _dashed(known.birth_date),
+        "address": [{"text": known.address}] if known.address else [],
+        "multipleBirthInteger": known.birth_order,
+        "extension": [{"url": MOTHERS_NAME, "valueString": _plain(known.mother_name)}] if known.mother_name else [],
     }
     return {name: value for name, value in made.items() if value not in ("", [], None)}
 
@@ -102,7 +101,8 @@ def described(resource: object, systems: Systems) -> Described:
     """What a Patient says. Raises BadRequest where it is none, or says nothing by which somebody could be found."""
     if not isinstance(resource, dict) or resource.get("resourceType") != "Patient":
         raise BadRequest("a Patient resource is wanted")
-    said = Described(
+    identifiers = tuple(_identifiers(resource, systems))
+    known = Demographics(
         names=tuple(_names_of(resource)),
         sex=_SEXES.get(_text(resource, "gender"), ""),
         birth_date=_digits(_text(resource, "birthDate")),
@@ -110,11 +110,11 @@ def described(resource: object, systems: Systems) -> Described:
         address=next((_address(each) for each in _objects(resource, "address")), ""),
         mother_name=next((_text(each, "valueString") for each in _extensions(resource, MOTHERS_NAME)), ""),
         birth_order=_order(resource.get("multipleBirthInteger")),
-        identifiers=tuple(_identifiers(resource, systems)),
+        certificates=tuple((domain.name, value) for domain, value in identifiers if domain.realm == "certificate"),
     )
-    if not said.names and not said.identifiers:
+    if not known.names and not identifiers:
         raise BadRequest("the Patient has neither a name nor an identifier that is known here")
-    return said
+    return Described(known, tuple(each for each in identifiers if each[0].realm != "certificate"))
 
 
 def _names_of(resource: Json) -> Iterator[str]:
