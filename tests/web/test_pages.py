@@ -235,16 +235,15 @@ def test_the_language_switch_leads_to_no_other_site(pages: Browser, target: str)
     assert answer.headers["location"] == "/"
 
 
-def test_who_may_not_read_gets_a_page_that_says_what_to_do(archive: TestArchive) -> None:
+def test_who_may_not_read_is_led_to_the_sign_in_and_back(archive: TestArchive) -> None:
     keep(archive)
     nobody: tuple[Network, ...] = ()
     object.__setattr__(archive.store.settings, "readers", nobody)
     with pages_on(archive) as client:
-        answer = client.get("/")
-        assert answer.status_code == 401
-        assert answer.headers["www-authenticate"] == "Bearer"
-        assert "readers" in answer.text
-        assert "王小东" not in answer.text
+        answer = client.get("/?PatientName=wang", follow=False)
+        assert answer.status_code == 303
+        assert answer.headers["location"] == "/sign-in?next=%2F%3FPatientName%3Dwang"
+        assert "王小东" not in client.get("/").text
         allowed = client.get("/", headers={"authorization": "Bearer demo-TAIYUAN"})
         assert names(allowed.text) == ["王小东"]
 
