@@ -312,7 +312,7 @@ def test_refused_is_unknown_in_words_and_both_are_written_down(ward: Ward, read:
             read(ward.work(DOCTOR), uid)
         said.append(str(refused.value))
     assert said[0] == said[1]
-    written = [line for _, line in auditing.lines(ward.work(DOCTOR)) if line.kind == "study"]
+    written = [line.looked for line in reversed(auditing.lines(ward.archive.store)) if line.looked.kind == "study"]
     assert [(line.id, line.allowed) for line in written] == [(ward.there, False), ("1.2.3.4.5", False)]
 
 
@@ -355,5 +355,6 @@ def test_decisions_that_allow_are_remembered_and_those_that_refuse_are_not(ward:
     actions.locate(work, *asked)
     assert actions.located(work, *asked) == stored
     assert actions.located(ward.work(staff(Role.CLERK)), *asked) is None
-    looked = [line for _, line in auditing.lines(work) if line.allowed and line.id == ward.here]
+    every = [line.looked for line in auditing.lines(work.store)]
+    looked = [line for line in every if line.allowed and line.id == ward.here]
     assert len(looked) == 1

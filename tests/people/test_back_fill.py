@@ -9,6 +9,7 @@ from tests.archives import archive_in
 from tests.objects import part10
 
 from huitong.access.accounts.tables import TABLES as ACCOUNTS
+from huitong.access.audit_tables import TABLES as AUDIT
 from huitong.access.systems.actions import TABLES as SYSTEMS
 from huitong.access.tables import TABLES as RIGHTS
 from huitong.imaging.tables import STUDY
@@ -26,7 +27,7 @@ def test_studies_that_were_there_get_their_records_and_persons(tmp_path: Path) -
         with archive.store.database.write() as tx:
             tx.execute(text("DROP INDEX study_by_record"))
             tx.execute(text("ALTER TABLE study DROP COLUMN patient_pk"))
-            for table in reversed((*ACCOUNTS, *RIGHTS, *SYSTEMS, *TABLES)):
+            for table in reversed((*ACCOUNTS, *AUDIT, *RIGHTS, *SYSTEMS, *TABLES)):
                 tx.execute(text(f"DROP TABLE {table.name}"))
             tx.execute(text("UPDATE alembic_version SET version_num = '0005'"))
         archive.store.database.migrate()

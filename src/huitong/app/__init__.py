@@ -3,6 +3,7 @@
 from huitong.app.archive import (
     Archive,
     cancel_move,
+    check_audit,
     load_directory,
     move_store,
     open_archive,
@@ -16,6 +17,7 @@ __all__ = [
     "Archive",
     "Serving",
     "cancel_move",
+    "check_audit",
     "load_directory",
     "move_store",
     "open_archive",

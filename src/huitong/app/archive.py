@@ -7,7 +7,9 @@ from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, replace
 from typing import Any
 
+from huitong.access import auditing
 from huitong.access.actions import Access
+from huitong.access.auditing import Checked
 from huitong.base.errors import SettingsError
 from huitong.base.settings import Settings
 from huitong.directory import actions as directory
@@ -100,6 +102,12 @@ def show_directory(settings: Settings) -> tuple[list[Any], list[LoadReport]]:
         while page := directory.find_institutions(work, after=rows[-1].code if rows else "", limit=1000)[1]:
             rows += page
         return rows, directory.load_reports(work, 10)
+
+
+def check_audit(settings: Settings, number: int, head: str) -> tuple[Checked, bool]:
+    """The whole log of who looked, and whether line `number` still has the hash `head`: true where it is 0."""
+    with closing(Store(_existing(settings))) as store:
+        return auditing.check(store), not number or auditing.holds(store, number, head)
 
 
 def cancel_move(settings: Settings) -> None:

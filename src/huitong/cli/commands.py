@@ -13,6 +13,7 @@ from huitong.base import log
 from huitong.base.setting_kinds import DATABASE_URL, S3_URL
 from huitong.base.settings import Loaded
 from huitong.cli.account import account
+from huitong.cli.audit import audit
 from huitong.cli.card import card
 from huitong.cli.client import client
 from huitong.cli.options import ALL_GOOD, INTERRUPTED, SOME_WRONG, Url, console, faults_said, settings_table
@@ -26,6 +27,7 @@ def main() -> None:
 
 
 main.add_command(account)
+main.add_command(audit)
 main.add_command(card)
 main.add_command(client)
 

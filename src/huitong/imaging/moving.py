@@ -16,6 +16,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
+from huitong.access import audit_tables as audit
 from huitong.access import tables as access
 from huitong.access.accounts import tables as accounts
 from huitong.access.systems import actions as systems
@@ -42,6 +43,7 @@ _TABLES = (
     PACK,
     *DIRECTORY,
     *access.TABLES,
+    *audit.TABLES,
     *accounts.TABLES,
     *systems.TABLES,
     *people.TABLES,
@@ -55,6 +57,7 @@ _TABLES = (
 _NUMBERED = (
     PACK,
     *access.NUMBERED,
+    *audit.NUMBERED,
     *accounts.NUMBERED,
     *systems.NUMBERED,
     *people.NUMBERED,

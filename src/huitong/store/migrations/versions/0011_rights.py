@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0011"
-down_revision = "0009"
+down_revision = "0010"
 
 _WORDS = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 _KEY = sa.BigInteger().with_variant(sa.Integer, "sqlite")

@@ -1,0 +1,35 @@
+"""The table of the audit."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, Table
+
+from huitong.store.tables import METADATA, Key, Words
+
+AUDIT = Table(
+    "audit",
+    METADATA,
+    #: Without gaps: counted by the writer, who is alone.
+    Column("seq", Key, primary_key=True, autoincrement=True),
+    #: Milliseconds since 1970-01-01 UTC.
+    Column("at_ms", BigInteger, nullable=False),
+    #: Who, through which door, from where; JSON with sorted keys.
+    Column("asker", Words, nullable=False),
+    Column("action", Words, nullable=False),
+    Column("allowed", Integer, nullable=False),
+    Column("rule", Words, nullable=False),
+    Column("purpose", Words, nullable=False),
+    #: Exchange id, empty where no person is known.
+    Column("person", Words, nullable=False),
+    Column("kind", Words, nullable=False),
+    Column("object", Words, nullable=False),
+    Column("institution", Words, nullable=False),
+    #: JSON with sorted keys.
+    Column("detail", Words, nullable=False),
+    #: SHA-256 over the hash of the line before and this line.
+    Column("hash", LargeBinary(32), nullable=False),
+)
+Index("audit_by_person", AUDIT.c.person, AUDIT.c.seq)
+
+TABLES = (AUDIT,)
+NUMBERED = (AUDIT,)
