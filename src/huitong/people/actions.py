@@ -153,8 +153,11 @@ def person_page(work: Work, exchange_id: str) -> PersonPage:
     with work.store.database.read() as tx:
         found = records.of_persons(tx, [person.pk])
         pks = linking.pks_of(found)
+        events = links.events_of(tx, pks)
         asked = links.shown(tx, links.touching(tx, pks, "open"))
-        return PersonPage(person, found, links.events_of(tx, pks), asked)
+        said = links.shown(tx, [row for state in _ANSWERS for row in links.touching(tx, pks, state)])
+    answers = sorted(said, key=lambda each: each.answered_at or each.asked_at)
+    return PersonPage(person, found, events, asked, answers)
 
 
 def history(work: Work, person: Person) -> list[LinkEvent]:
