@@ -93,7 +93,7 @@ def test_a_scanner_types_into_the_field_and_the_person_opens(
     tab.screenshot(path=pictures / "card-to-scan.png")
     text = decoded(pictures / "card-to-scan.png")
     tab.goto("/health-card")
-    expect(tab.get_by_label("码", exact=True)).to_be_focused()
+    expect(tab.get_by_label("健康卡二维码")).to_be_focused()
     tab.screenshot(path=pictures / "card-scan.png")
     tab.keyboard.type(text)
     tab.keyboard.press("Enter")

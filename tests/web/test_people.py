@@ -79,9 +79,13 @@ def test_a_join_is_split_from_the_persons_page(registry: Registry, pages: Browse
     exchange_id = joined(registry)
     event = re.search(r'name="event" value="(\d+)"', pages.get(f"/person/{exchange_id}").text)
     assert event is not None
-    answer = pages.ask("POST", f"/person/{exchange_id}/split", data={"event": event[1]}, headers=OURS)
+    answer = pages.ask(
+        "POST", f"/person/{exchange_id}/split", data={"event": event[1], "note": "电话核实"}, headers=OURS
+    )
     assert answer.status_code == 200
     assert "已撤销" in answer.text
+    assert "不是同一人" in answer.text
+    assert "电话核实" in answer.text
     assert not registry.one(A, B)
 
 

@@ -46,7 +46,9 @@ def test_a_page_leads_to_the_sign_in_and_back_and_out(browser: Browser) -> None:
     said = answer.headers["set-cookie"].lower()
     assert "httponly" in said
     assert "samesite=lax" in said
-    assert browser.get("/people", follow=False).status_code == 200
+    page = browser.get("/people", follow=False)
+    assert page.status_code == 200
+    assert 'action="/sign-out"' in page.text
     kept = browser.cookies[SESSION_COOKIE]
     assert browser.ask("POST", "/sign-out", headers=OURS, follow=False).status_code == 303
     browser.cookies.set(SESSION_COOKIE, kept)  # who has kept the cookie has nothing

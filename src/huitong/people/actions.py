@@ -177,9 +177,13 @@ def person_page(work: Work, exchange_id: str) -> PersonPage:
     with work.store.database.read() as tx:
         found = records.of_persons(tx, [person.pk])
         pks = linking.pks_of(found)
+        events = links.events_of(tx, pks)
+        # Whoever does not decide is not told of others who are, or were taken for, the person.
         decides = permitting.shows_strangers(work)
         asked = links.shown(tx, links.touching(tx, pks, "open")) if decides else []
-        return PersonPage(person, found, links.events_of(tx, pks), asked)
+        told = [row for state in _ANSWERS for row in links.touching(tx, pks, state)] if decides else []
+        answers = sorted(links.shown(tx, told), key=lambda each: each.answered_at or each.asked_at)
+        return PersonPage(person, found, events, asked, answers)
 
 
 def history(work: Work, person: Person) -> list[LinkEvent]:

@@ -186,4 +186,7 @@ class PersonPage:
     person: Person
     records: list[Record]
     events: list[LinkEvent]
+    #: Open questions about the records.
     questions: list[Question] = field(default_factory=list)
+    #: What humans have said of them, oldest first.
+    answers: list[Question] = field(default_factory=list)

@@ -152,4 +152,6 @@ _ENVIRONMENTS = {tag: _environment(language) for tag, language in LANGUAGES.item
 def page(request: Request, template: str, **values: Any) -> str:
     """The page in the reader's language."""
     here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-    return _ENVIRONMENTS[language_of(request).tag].get_template(template).render(request=request, here=here, **values)
+    asker = getattr(request.state, "asker", None)
+    template_of = _ENVIRONMENTS[language_of(request).tag].get_template
+    return template_of(template).render(request=request, here=here, asker=asker, **values)

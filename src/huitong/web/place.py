@@ -46,9 +46,10 @@ class Place:
     def reader(self, request: Request) -> Work:
         """The key of whoever asks; raises NotSignedIn or NotAllowed."""
         host = request.client.host if request.client else ""
-        return self.access.reader(
-            request.headers.get("authorization"), host, cookie=request.cookies.get(SESSION_COOKIE)
-        )
+        cookie = request.cookies.get(SESSION_COOKIE)
+        work = self.access.reader(request.headers.get("authorization"), host, cookie=cookie)
+        request.state.asker = work.asker  # the bar says who is signed in
+        return work
 
     def institution_names(self, request: Request) -> dict[str, str]:
         """code -> name in the reader's language, in the order of the directory."""
