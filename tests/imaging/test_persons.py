@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from pydicom.dataset import Dataset
 from tests.archives import TestArchive, archive_in
@@ -107,6 +108,34 @@ def test_a_split_and_a_join_move_studies_at_once(archive: TestArchive, one_perso
     gone = id_of(archive, "YUNCHENG", "2026-77")
     people.join(registrar, ("TAIYUAN", "P0001"), ("YUNCHENG", "2026-77"))
     assert uids(by_number(archive, gone)) == set(one_person[:2])
+
+
+def test_join_split_and_join_again_answer_every_search_byte_for_byte(
+    archive: TestArchive, one_person: tuple[str, str, str]
+) -> None:
+    registrar = archive.access.registrar("127.0.0.1")
+    ids = {id_of(archive, "TAIYUAN", "P0001")}
+
+    def answers() -> bytes:
+        """All studies, series and instances, and those by each exchange id there ever was."""
+        every = [archive.find(level, include=(PATIENT_ID, ISSUER, OTHER_IDS)).rows for level in Level]
+        return orjson.dumps([every, [by_number(archive, each, level) for each in sorted(ids) for level in Level]])
+
+    def last_join() -> int:
+        person = people.person_of(registrar, "TAIYUAN", "P0001")
+        assert person is not None
+        return people.history(registrar, person)[-1].pk
+
+    people.split(registrar, last_join())
+    ids.add(id_of(archive, "YUNCHENG", "2026-77"))
+    apart = answers()
+    people.join(registrar, ("TAIYUAN", "P0001"), ("YUNCHENG", "2026-77"))
+    joined = answers()
+    assert joined != apart
+    people.split(registrar, last_join())
+    assert answers() == apart
+    people.join(registrar, ("YUNCHENG", "2026-77"), ("TAIYUAN", "P0001"))
+    assert answers() == joined
 
 
 @pytest.mark.parametrize("level", [Level.SERIES, Level.INSTANCE])
