@@ -19,16 +19,20 @@ from sqlalchemy import select, update
 from tests import homes
 from tests.archives import TestArchive, archive_in, settings_for
 from tests.objects import part10
-from tests.people.cards.patients import give, register
+from tests.people.cards.patients import give, join, register
 from tests.serving import serving
 from tests.system.senders import Sender, StoreSender, StowSender
 from tests.system.test_kill import check
 
+from huitong.access import auditing
+from huitong.access.audit_tables import TABLES as AUDIT
+from huitong.access.tables import TABLES as RIGHTS
 from huitong.app.archive import open_now
 from huitong.base.errors import SettingsError, StoreUnavailable
 from huitong.cli import main
 from huitong.cli.options import ALL_GOOD, COULD_NOT, SOME_WRONG
 from huitong.imaging.tables import PACK, STUDY
+from huitong.people import actions as people
 from huitong.people.cards import actions as cards
 from huitong.store import holding, ledger, marks
 from huitong.store.store import Store, open_database
@@ -189,6 +193,43 @@ def test_cards_move_with_their_people_and_a_code_that_was_taken_stays_taken(smal
         assert cards.figures(archive.reader).uses_by_step == {"010101": 2}
         register(archive, "P1", "王强", "440524188001010014")
         assert issued(archive, "P1").certificate == ("01", "440524188001010014")  # keys go on behind those brought
+
+
+def test_who_is_who_and_who_looked_are_the_same_row_for_row(small: Path) -> None:
+    born = {"sex": "M", "birth_date": "19681102"}
+    with archive_in(small) as archive:
+        register(archive, "N1", "李梅", "11010519491231002X")
+        register(archive, "N2", "李梅", "11010519491231002X", "YUNCHENG")  # joined by certificate
+        register(archive, "N3", "王小东", **born)
+        register(archive, "N4", "王晓东", institution="YUNCHENG", **born)  # a human is asked
+        register(archive, "N5", "赵一")
+        register(archive, "N6", "钱二")
+        join(archive, ("TAIYUAN", "N5"), ("TAIYUAN", "N6"))
+        registrar = archive.access.registrar("127.0.0.1")
+        person = people.person_of(registrar, "TAIYUAN", "N5")
+        assert person is not None
+        people.split(registrar, people.history(registrar, person)[0].pk)
+        assert people.open_questions(registrar) == 1
+        issued(archive, "N1")
+        looked = auditing.Looked("imaging.see", True, "open visit", person=person.exchange_id)
+        auditing.record(archive.sender(), looked)
+    to = homes.new_database()
+    before = who("", small)
+    assert all(before[name] for name in ("person", "patient", "patient_key", "link_event", "question", "card", "audit"))
+    move(small, "--to-database", to)
+    assert who(to, small) == before
+    with archive_in(small, database=to) as archive:
+        auditing.record(archive.sender(), looked)  # the chain goes on behind what came
+        assert auditing.check(archive.store).first_fault is None
+        assert people.open_questions(archive.reader) == 1
+        join(archive, ("TAIYUAN", "N6"), ("TAIYUAN", "N5"))  # and so do the keys of links
+
+
+def who(database: str, folder: Path) -> dict[str, list[tuple[object, ...]]]:
+    """Every row of people, rights and the audit, by table."""
+    with closing(open_database(settings_for(folder, database=database))) as opened, opened.read() as tx:
+        tables = (*people.TABLES, *RIGHTS, *AUDIT)
+        return {t.name: [tuple(r) for r in tx.execute(select(t).order_by(*t.primary_key))] for t in tables}
 
 
 def issued(archive: TestArchive, number: str) -> cards.Card:
