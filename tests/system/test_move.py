@@ -19,7 +19,8 @@ from sqlalchemy import select, update
 from tests import homes
 from tests.archives import TestArchive, archive_in, settings_for
 from tests.objects import part10
-from tests.people.cards.patients import give, join, register
+from tests.people import whole
+from tests.people.cards.patients import join, register
 from tests.serving import serving
 from tests.system.senders import Sender, StoreSender, StowSender
 from tests.system.test_kill import check
@@ -175,26 +176,6 @@ def test_only_the_database_moves_and_packs_stay(small: Path) -> None:
     move(small, "--to-database", database)  # again: it is there
 
 
-def test_cards_move_with_their_people_and_a_code_that_was_taken_stays_taken(small: Path) -> None:
-    terminal = cards.Terminal("010101", "T1", "01")
-    with archive_in(small) as archive:
-        register(archive, "N1", "李梅之子")
-        wristband = cards.static_code(issued(archive, "N1")).text
-        give(archive, "N1", "11010519491231002X")
-        code = cards.dynamic_code(archive.reader, issued(archive, "N1")).text
-        assert isinstance(cards.resolve(archive.sender(), code, terminal), cards.Resolved)
-    to = homes.new_database()
-    move(small, "--to-database", to)
-    with archive_in(small, database=to) as archive:
-        found = cards.resolve(archive.sender(), wristband, terminal)
-        assert isinstance(found, cards.Resolved)
-        assert found.card == issued(archive, "N1")
-        assert cards.resolve(archive.sender(), code, terminal) == cards.Refusal(cards.Reason.REPLAYED)
-        assert cards.figures(archive.reader).uses_by_step == {"010101": 2}
-        register(archive, "P1", "王强", "440524188001010014")
-        assert issued(archive, "P1").certificate == ("01", "440524188001010014")  # keys go on behind those brought
-
-
 def test_who_is_who_and_who_looked_are_the_same_row_for_row(small: Path) -> None:
     born = {"sex": "M", "birth_date": "19681102"}
     with archive_in(small) as archive:
@@ -236,6 +217,25 @@ def issued(archive: TestArchive, number: str) -> cards.Card:
     found = cards.issue(archive.sender(), number)
     assert isinstance(found, cards.Issued)
     return found.card
+
+
+@pytest.mark.parametrize("packs_too", [False, True])
+def test_all_that_is_known_of_people_moves_byte_for_byte_and_goes_on(
+    tmp_path: Path, bucket: dict[str, str], packs_too: bool
+) -> None:
+    folder, to = tmp_path / "data", {"database": homes.new_database(), **(bucket if packs_too else {})}
+    with archive_in(folder) as archive:
+        codes = whole.fill(archive)
+        seen = whole.seen(archive)
+    before = whole.kept_in(folder)
+    blobs = ["--to-blobs", bucket["blobs"], *keys(bucket)] if packs_too else []
+    move(folder, "--to-database", to["database"], *blobs)
+    assert whole.kept_in(folder, **to) == before
+    if packs_too:
+        (folder / "packs").rename(tmp_path / "old-packs")
+    with archive_in(folder, **to) as archive:
+        assert whole.seen(archive) == seen
+        whole.goes_on(archive, codes)
 
 
 def test_only_the_packs_move_and_the_database_stays(small: Path, bucket: dict[str, str]) -> None:
