@@ -10,6 +10,7 @@ import pytest
 from tests.archives import settings_for
 
 from huitong.access.actions import Access
+from huitong.access.model import Kind
 from huitong.base.errors import NotAllowed, NotSignedIn, SettingsError
 from huitong.directory.actions import read_directory
 from huitong.store.store import Store
@@ -92,3 +93,11 @@ def test_a_mistake_in_the_file_is_named(tmp_path: Path, text: str, complaint: st
     file.write_text(text, "utf-8")
     with pytest.raises(SettingsError, match=complaint):
         read_directory(file, demo=False)
+
+
+def test_a_session_that_ended_opens_nothing_even_from_an_address_that_may_read(access: Access) -> None:
+    assert access.reader(None, "10.1.2.3").asker.kind is Kind.OPEN
+    with pytest.raises(NotSignedIn):
+        access.reader(None, "10.1.2.3", cookie="ended")
+    with pytest.raises(NotSignedIn):
+        access.registrar("127.0.0.1", cookie="ended")

@@ -73,9 +73,9 @@ def test_a_reader_is_a_token_before_a_session_before_an_address(archive: TestArc
     cookie = signed_in(archive, "zhang", Role.DOCTOR, institution="TAIYUAN")
     kinds = [
         archive.access.reader(token, HERE, cookie=secret).asker.kind
-        for token, secret in (("Bearer demo-TAIYUAN", cookie), (None, cookie), (None, None), (None, "old"))
+        for token, secret in (("Bearer demo-TAIYUAN", cookie), (None, cookie), (None, None))
     ]
-    assert kinds == [Kind.SYSTEM, Kind.STAFF, Kind.OPEN, Kind.OPEN]
+    assert kinds == [Kind.SYSTEM, Kind.STAFF, Kind.OPEN]
     with pytest.raises(NotSignedIn):
         archive.access.reader(None, "203.0.113.9", cookie="nonsense")
 

@@ -96,11 +96,12 @@ class Access:
     ) -> Work:
         """May search and view: an institution with its token, who is signed in, or an address in `readers`.
 
-        `need` as in `by_token`. Raises NotSignedIn, NotAllowed.
+        `need` as in `by_token`. Raises NotSignedIn, also where a session has ended, whatever the address may: who was
+        signed out must not see more than before. Raises NotAllowed.
         """
         if authorization:
             return self.by_token(authorization, host, need)
-        if cookie and self.accounts.sessions.asker(cookie) is not None:
+        if cookie:
             return self.by_session(cookie, host)
         if not _is_within(host, self._store.settings.readers):
             raise NotSignedIn(f"{host} may not read without a token or a session")
@@ -109,9 +110,10 @@ class Access:
     def registrar(self, host: str, cookie: str | None = None) -> Work:
         """May say which records are one person: a registrar who is signed in, or an address in `registrars`.
 
-        Raises NotAllowed: a token does not help, as an institution may not decide for others.
+        Raises NotAllowed: a token does not help, as an institution may not decide for others. Raises NotSignedIn where
+        the session has ended.
         """
-        if cookie and self.accounts.sessions.asker(cookie) is not None:
+        if cookie:
             work = self.by_session(cookie, host)
             if not work.may_decide:
                 raise NotAllowed("this is for registrars")
