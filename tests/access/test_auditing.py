@@ -84,6 +84,16 @@ def test_what_is_undone_leaves_no_gap(archive: TestArchive) -> None:
         ("UPDATE audit SET hash = (SELECT hash FROM audit WHERE seq = 1) WHERE seq = 4", 4),
         ("DELETE FROM audit WHERE seq = 4", 4),
         ("DELETE FROM audit WHERE seq = 1", 1),
+        (
+            "INSERT INTO audit SELECT 0, at_ms, asker, action, allowed, rule, purpose, person, kind,"
+            " object, institution, detail, hash FROM audit WHERE seq = 3",
+            1,
+        ),
+        (
+            "INSERT INTO audit SELECT -9223372036854775808, at_ms, asker, action, allowed, rule, purpose, person, kind,"
+            " object, institution, detail, hash FROM audit WHERE seq = 3",
+            1,
+        ),
         ("UPDATE audit SET seq = seq + 10 WHERE seq >= 3", 3),
         ("UPDATE audit SET seq = CASE seq WHEN -2 THEN 3 ELSE 2 END WHERE seq IN (-2, -3)", 2),
     ],

@@ -191,12 +191,16 @@ def holds(store: Store, number: int, head: str) -> bool:
     return bool(found) and bytes(found[0][0]).hex() == head
 
 
+#: The smallest number that a hand could put in: a line before the first is none of ours, and `lines` would show it.
+_LOWEST = -(2**63)
+
+
 def _every(store: Store) -> Iterator[Any]:
-    after = 0
+    start = _LOWEST
     while True:
         with store.database.reading() as session:
-            rows = list(session.rows(f"{_READ} WHERE seq > :after ORDER BY seq LIMIT 1000", {"after": after}))
+            rows = list(session.rows(f"{_READ} WHERE seq >= :start ORDER BY seq LIMIT 1000", {"start": start}))
         yield from rows
         if not rows:
             return
-        after = rows[-1]["seq"]
+        start = rows[-1]["seq"] + 1
