@@ -11,6 +11,7 @@ import pytest
 from pydicom.dataset import Dataset
 from tests.archives import TestArchive, archive_in
 from tests.objects import part10
+from tests.people import whole
 
 from huitong.imaging import actions
 from huitong.imaging.actions import reindex
@@ -136,6 +137,40 @@ def test_join_split_and_join_again_answer_every_search_byte_for_byte(
     assert answers() == apart
     people.join(registrar, ("YUNCHENG", "2026-77"), ("TAIYUAN", "P0001"))
     assert answers() == joined
+
+
+def test_join_split_and_join_again_give_the_same_answers_byte_for_byte(tmp_path: Path) -> None:
+    """With images, beside all else that there is of people: what is kept, and what every address answers."""
+    said = ("TAIYUAN", "H8"), ("YUNCHENG", "H8")
+
+    def now(archive: TestArchive) -> tuple[dict[str, list[tuple[Any, ...]]], dict[str, bytes]]:
+        kept = {name: rows for name, rows in whole.kept_by(archive).items() if name not in _TOLD}
+        return kept, {at: body for at, body in whole.seen(archive).items() if not at.startswith(_TELLING)}
+
+    with archive_in(tmp_path) as archive:
+        whole.fill(archive)
+        for (institution, number), name in zip(said, ("蒋^平", "沈^安"), strict=True):  # whom no rule would join
+            send(archive, institution, number, PatientName=name, PatientBirthDate=None)
+        archive.settle()
+        registrar = archive.access.registrar("127.0.0.1")
+        apart = now(archive)
+        people.join(registrar, *said)
+        joined = now(archive)
+        assert joined != apart
+        person = people.person_of(registrar, *said[0])
+        assert person is not None
+        assert len(uids(by_number(archive, person.exchange_id))) == 2
+        people.split(registrar, people.history(registrar, person)[-1].pk)
+        assert now(archive) == apart
+        people.join(registrar, *said)
+        assert now(archive) == joined
+        people.split(registrar, people.history(registrar, person)[-1].pk)
+        assert now(archive) == apart
+
+
+#: What is told of joins and splits grows with each, and so does what the pages of people show of it.
+_TOLD = ("link_event", "question", "ledger")
+_TELLING = ("/person/", "/question/")
 
 
 @pytest.mark.parametrize("level", [Level.SERIES, Level.INSTANCE])

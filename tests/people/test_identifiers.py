@@ -98,5 +98,7 @@ def test_characters_of_an_exchange_id_that_changed_places_always_show(bits: int,
 
 
 @given(DIGITS)
-def test_every_number_has_one_check_digit(digits: str) -> None:
-    assert sum(check_digit(digits) == each for each in "0123456789X") == 1
+def test_the_check_digit_is_that_of_iso_7064_whatever_the_number(digits: str) -> None:
+    """MOD 11-2, which GB 11643 takes it from: the weights are powers of two, X is ten, and the sum leaves one."""
+    values = [10 if each == "X" else int(each) for each in digits + check_digit(digits)]
+    assert sum(value * 2 ** (17 - at) for at, value in enumerate(values)) % 11 == 1
