@@ -60,14 +60,14 @@ def shown(tab: Page) -> int:
     return int(tab.locator("#stage").get_attribute("data-shown") or 0)
 
 
-#: When the script took the fingers, when the largest thing was painted and how large it is: it has to be the picture.
+#: When the script took the fingers, and when the picture was on the screen: as the document brought it, which the
+#: browser tells, or as the script drew it over that, whichever came first.
 MEASURED = """async () => {
-    const ready = performance.getEntriesByName('ready')[0].startTime;
-    const largest = await new Promise(say => new PerformanceObserver(list => say(list.getEntries().pop()))
+    const [ready, drawn] = ['ready', 'seen'].map(name => performance.getEntriesByName(name)[0].startTime);
+    const painted = await new Promise(say => new PerformanceObserver(list => say(list.getEntries()))
         .observe({ type: 'largest-contentful-paint', buffered: true }));
-    const element = largest.element;
-    if (!element || element.id !== 'first') throw new Error(String(element && element.outerHTML));
-    return [ready, largest.startTime, largest.size];
+    const brought = painted.filter(each => each.element && each.element.id === 'first').map(each => each.startTime);
+    return [ready, Math.min(drawn, ...brought)];
 }"""
 
 
@@ -85,12 +85,10 @@ def test_it_can_be_used_within_a_second_on_a_mid_range_phone(
         tab = context.new_page()
         slowed(tab)
         tab.goto(f"/look/TAIYUAN/{studies[name]}", wait_until="commit")
-        tab.wait_for_function(
-            "() => document.documentElement.dataset.ready === '' && document.querySelector('#first').complete"
-        )
+        tab.wait_for_function("() => performance.getEntriesByName('seen').length > 0")
         took.append(tab.evaluate(MEASURED))
         context.close()
-    usable = sorted(max(ready, painted) for ready, painted, _ in took)
+    usable = sorted(max(each) for each in took)
     print(f"\n{name}: usable after {', '.join(f'{each:.0f}' for each in usable)} ms")
     assert usable[0] < USABLE_MS, took
 

@@ -141,6 +141,9 @@ const show = async () => {
   pump();
 };
 
+// For whoever measures: when fingers are taken, and when the picture is seen.
+const mark = name => window.performance && performance.mark && performance.mark(name);
+
 let drawing = 0;
 const draw = () => { if (!drawing) drawing = requestAnimationFrame(paint); };
 const paint = () => {
@@ -158,7 +161,11 @@ const paint = () => {
   pen.fillRect(0, 0, wide, high);
   pen.imageSmoothingQuality = 'high';
   pen.drawImage(its, (wide - width) / 2 + panX * ratio, (high - height) / 2 + panY * ratio, width, height);
-  if (canvas.hidden) { canvas.hidden = false; by('first').style.visibility = 'hidden'; }
+  if (canvas.hidden) {
+    canvas.hidden = false;
+    by('first').style.visibility = 'hidden';
+    requestAnimationFrame(() => mark('seen'));  // the next frame begins: this one is on the screen
+  }
   by('place').textContent = count() > 1 ? (at + 1) + ' / ' + count() : '';
   by('shade').textContent = series.grey && shade ? 'C ' + Math.round(shade[0]) + '  W ' + Math.round(shade[1]) : '';
   stage.dataset.shown = shown.at + 1;
@@ -455,4 +462,4 @@ else {
 const current = document.querySelector('.strip [aria-current]');
 if (current) current.scrollIntoView({ block: 'nearest', inline: 'nearest' });
 document.documentElement.dataset.ready = '';
-if (window.performance && performance.mark) performance.mark('ready');
+mark('ready');
