@@ -201,7 +201,8 @@ class World:
         study = self.closed if state.sensitive else self.plain
         series = "1.2.2" if state.sensitive else "1.2.1"
         of_path = {
-            "institution": THERE, "study_uid": study, "sha256": "0" * 64, "exchange_id": self.person, "id": self.card,
+            "institution": THERE, "study_uid": study, "series_uid": series, "sha256": "0" * 64,
+            "exchange_id": self.person, "id": self.card,
             "person": self.person, "pk:int": "1", "study": study, "series": series, "instance": "1.2.1.1",
             "frames": "1", "bulk": "00091001",
         }  # fmt: skip

@@ -23,6 +23,8 @@ HTTP: dict[str, dict[str, Decided]] = {
     "/": {"GET": Action.LIST_STUDIES},
     "/study/{institution}/{study_uid}": {"GET": Action.SEE_STUDY},
     "/study/{institution}/{study_uid}/version/{sha256}": {"GET": Action.SEE_STUDY},
+    "/look/{institution}/{study_uid}": {"GET": Action.SEE_STUDY},
+    "/look/{institution}/{study_uid}/{series_uid}": {"GET": Action.SEE_STUDY},
     "/card/resolve": {"POST": Action.SCAN_CARD},
     "/card/issue": {"POST": Action.ISSUE_CARD},
     "/card/figures": {"GET": Action.COUNT_CARDS},

@@ -18,9 +18,10 @@ from huitong.base.errors import NotAllowed, NotFound
 from huitong.imaging import bulk, finding, lookups, permitting, persons, places, search
 from huitong.imaging.bulk import Bulk
 from huitong.imaging.keeping import keeper_of
-from huitong.imaging.model import Expected, Kept, Link, Metadata, SeriesRow, StoredInstance, StudyRow
+from huitong.imaging.model import Expected, Kept, Link, Metadata, Outline, SeriesRow, StoredInstance, StudyRow
 from huitong.imaging.moving import Moved, admit, begin_here, move
 from huitong.imaging.moving import cancel as cancel_move
+from huitong.imaging.outline import outline_of, pictures_of
 from huitong.imaging.persons import Persons
 from huitong.imaging.places import PackSlice
 from huitong.imaging.plan import study_plan
@@ -59,6 +60,7 @@ __all__ = [
     "move",
     "new_intake",
     "open_slice",
+    "outline",
     "read_bulk",
     "read_frame",
     "recover",
@@ -316,6 +318,12 @@ def metadata(work: Work, study_uid: str, series_uid: str | None = None, institut
         raise NotFound(what)
     ready = ready_of(work.store)
     return ready.study_metadata(series) if series_uid is None else ready.series_metadata(series[0])
+
+
+def outline(work: Work, instances: list[StoredInstance]) -> Outline | None:
+    """What is to be known of a series to show its pictures; None where it has none."""
+    pictures = pictures_of(instances)
+    return outline_of(pictures, header(work, pictures[len(pictures) // 2])) if pictures else None
 
 
 def metadata_text(work: Work, made: Metadata) -> bytes:

@@ -120,6 +120,25 @@ class Metadata:
 
 
 @dataclass(frozen=True, slots=True)
+class Outline:
+    """A series for a page that shows one picture after another."""
+
+    #: SOP Instance UID and number of frames, in the order in which they are shown.
+    images: tuple[tuple[str, int], ...]
+    #: Of a picture in pixels, in its true proportions.
+    width: int
+    height: int
+    #: Whether it has a window at all.
+    grey: bool
+    #: (explanation, centre, width) as the objects say them; the first is how they are shown.
+    windows: tuple[tuple[str, float, float], ...]
+    #: Centre and width from which to turn the window.
+    start: tuple[float, float]
+    #: Of a film; 0 where the object does not say.
+    frame_ms: float
+
+
+@dataclass(frozen=True, slots=True)
 class SeriesRow:
     """A series as the study page shows it."""
 

@@ -99,6 +99,11 @@ def viewer_url(study_uid: str, institution: str = "") -> str:
     return "/viewer?" + urlencode(query | ({"institution": institution} if institution else {}))
 
 
+def light_url(institution: str, study_uid: str) -> str:
+    """Where the light page, for phones, shows the study."""
+    return f"/look/{quote(institution, safe='')}/{quote(study_uid, safe='')}"
+
+
 def own_path(target: str) -> str:
     """The path to go to if it is one of our own, else that of the list: no link leads from here to another site."""
     plain = target.isprintable() and not target.startswith(("//", "/\\"))
@@ -139,6 +144,7 @@ def _environment(language: Language) -> Environment:
         "languages": list(LANGUAGES.values()),
         "age": age,
         "viewer_url": viewer_url,
+        "light_url": light_url,
         "dicomweb_url": dicomweb_url,
         "static_url": static_url,
         "version": version("huitong"),

@@ -12,6 +12,7 @@ from huitong.web import card
 from huitong.web.directory import DirectoryPages
 from huitong.web.emergencies import EmergencyPages
 from huitong.web.files import Files, under
+from huitong.web.light import LightPages
 from huitong.web.pages import Pages
 from huitong.web.people import PeoplePages
 from huitong.web.place import Place
@@ -29,6 +30,7 @@ def routes(access: Access, settings: Settings) -> list[BaseRoute]:
         Route("/", pages.studies, name="studies"),
         Route("/study/{institution}/{study_uid}", pages.study, name="study"),
         Route("/study/{institution}/{study_uid}/version/{sha256}", pages.version, name="version"),
+        *LightPages(place).routes(),
         *card.routes(place),
         Route("/people", people.people, name="people"),
         Route("/person/{exchange_id}", people.person, name="person"),

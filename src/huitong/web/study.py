@@ -70,7 +70,7 @@ def study_page(work: Work, study_uid: str, institution: str) -> tuple[StudyRow, 
             SeriesPart(
                 row,
                 thumbnail_url(institution, study_uid, row.series_uid, row.representative_uid),
-                tuple(_shown_here(instances[row.series_uid]))[:_SHOWN_LIMIT],
+                tuple(shown_here(instances[row.series_uid]))[:_SHOWN_LIMIT],
                 tuple(_version(each) for each in every),
             )
         )
@@ -113,7 +113,8 @@ def _version(each: StoredInstance) -> Version:
     return Version(each.variant + 1, each.instance_number, each.sha256, each.size_bytes, url)
 
 
-def _shown_here(instances: list[StoredInstance]) -> Iterator[Shown]:
+def shown_here(instances: list[StoredInstance]) -> Iterator[Shown]:
+    """What of these is no picture and is shown by the page itself."""
     for each in instances:
         for prefix, kind, title, media_type in SHOWN_HERE:
             if each.sop_class_uid.startswith(prefix):

@@ -34,7 +34,7 @@ Bytes = NDArray[np.uint8]
 #: Shares of the darkest and brightest pixels ignored when the object says no window.
 _PERCENTILES = (0.5, 99.5)
 #: Centre and width in Hounsfield units for CT that states none: soft tissue, the same for every slice of a series.
-_CT_WINDOW = (40.0, 400.0)
+CT_WINDOW = (40.0, 400.0)
 #: Pixels looked at to find them.
 _SAMPLED_PIXELS = 262_144
 
@@ -182,7 +182,7 @@ def pipeline_of(
     intercept = number(transform, "RescaleIntercept", 0.0)
     table = _table(first_item(voi, "VOILUTSequence"), pixel, bulk, big_endian, after=(slope, intercept))
     if window is None and table is None and _in_hounsfield_units(header, transform):
-        window = _CT_WINDOW
+        window = CT_WINDOW
     return Pipeline(
         slope=slope or 1.0,
         intercept=intercept,

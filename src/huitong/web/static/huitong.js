@@ -15,6 +15,13 @@
   document.addEventListener('htmx:replacedInHistory', remember);
   document.addEventListener('htmx:pushedIntoHistory', remember);
 
+  // On a phone studies open in the light page.
+  const phone = matchMedia('(max-width: 820px) and (pointer: coarse)');
+  document.addEventListener('click', event => {
+    const link = event.target.closest?.('a[data-light]');
+    if (link && phone.matches) link.href = link.dataset.light;
+  }, true);
+
   const keys = {
     '/': () => document.querySelector('#name, #q')?.focus(),
     j: () => step(1),
