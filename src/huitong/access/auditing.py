@@ -17,6 +17,7 @@ import orjson
 
 from huitong.access.model import Asker
 from huitong.access.work import Work
+from huitong.base.clock import milliseconds
 from huitong.store.database import Session
 from huitong.store.store import Store
 from huitong.store.tables import sorted_json
@@ -126,7 +127,7 @@ def _line(work: Work, looked: Looked) -> dict[str, Any]:
         "host": work.host,
     }  # fmt: skip
     return {
-        "at_ms": round(work.now().timestamp() * 1000), "asker": sorted_json(who), "action": looked.action,
+        "at_ms": milliseconds(work.now()), "asker": sorted_json(who), "action": looked.action,
         "allowed": int(looked.allowed), "rule": looked.rule, "purpose": looked.purpose, "person": looked.person,
         "kind": looked.kind, "object": looked.id, "institution": looked.institution,
         "detail": sorted_json(looked.detail),

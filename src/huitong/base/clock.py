@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Protocol
+
+#: All of China keeps one time, without summer time.
+CHINA = timezone(timedelta(hours=8), "UTC+8")
 
 
 class Clock(Protocol):
@@ -15,6 +18,16 @@ class Clock(Protocol):
 def now() -> datetime:
     """The time of this machine, aware, UTC, to the microsecond."""
     return datetime.now(UTC)
+
+
+def milliseconds(at: datetime) -> int:
+    """Since 1970-01-01 UTC, as columns keep a time."""
+    return round(at.timestamp() * 1000)
+
+
+def moment(at_ms: int) -> datetime:
+    """The aware UTC datetime of so many milliseconds."""
+    return datetime.fromtimestamp(at_ms / 1000, UTC)
 
 
 def iso(moment: datetime) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from huitong.base.clock import moment
 from huitong.directory.codes import LEVELS
 from huitong.directory.model import LoadReport
 
@@ -42,7 +42,7 @@ def show_institutions(rows: Sequence[Any], loads: Sequence[LoadReport], out: Con
     if loads:
         files = _table("loaded (UTC)", "file", "kind", "added", "changed", "unchanged", "refused")
         for each in loads:
-            at = datetime.fromtimestamp(each.at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M")
+            at = moment(each.at_ms).strftime("%Y-%m-%d %H:%M")
             counts = map(str, (each.added, each.changed, each.unchanged, each.refused))
             files.add_row(at, each.file, each.kind, *counts)
         out.print(files)

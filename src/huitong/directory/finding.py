@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Column, ColumnElement, Row, Table, and_, false, not_, or_, true
 
+from huitong.base.clock import moment
 from huitong.directory import lookups
 from huitong.directory.kinds import parts_of
 from huitong.directory.model import Granted
@@ -199,7 +199,7 @@ def _period(start: Words, end: Words, asked: Range) -> ColumnElement[bool]:
 
 
 def _day(at_ms: int) -> str:
-    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y%m%d")
+    return moment(at_ms).strftime("%Y%m%d")
 
 
 def _moment(column: Words, asked: Range) -> ColumnElement[bool]:

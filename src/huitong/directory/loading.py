@@ -10,6 +10,7 @@ from ipaddress import ip_network
 
 from sqlalchemy import Connection
 
+from huitong.base.clock import milliseconds
 from huitong.directory import records
 from huitong.directory.bundles import read_bundle
 from huitong.directory.codes import Refused
@@ -30,7 +31,7 @@ def load(work: Granted, file: str, data: bytes, kind: str | None = None, *, dry_
     `file` is its name for the report. With `dry_run` all is tried and nothing kept.
     """
     content = read_bundle(data) if data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"{" else read_csv(data, kind)
-    at_ms = round(work.at.timestamp() * 1000)
+    at_ms = milliseconds(work.at)
     report = LoadReport(0, at_ms, file, hashlib.sha256(data).hexdigest(), content.kind, 0, 0, 0, 0, content.ignored)
     database = work.store.database
     with suppress(_NothingKept), database.write() as tx:

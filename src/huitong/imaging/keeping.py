@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 from huitong.access.work import Work
 from huitong.base import metrics
+from huitong.base.clock import milliseconds
 from huitong.base.errors import HuitongError, StoreDamaged, StoreUnavailable, answer_for
 from huitong.imaging import records, rules
 from huitong.imaging.model import Expected, Kept, Outcome
@@ -102,7 +103,7 @@ class Keeper:
                 intake.view(),
                 expected,
                 institution=work.institution,
-                received_at_ms=round(work.now().timestamp() * 1000),
+                received_at_ms=milliseconds(work.now()),
             )
             self._groups.submit(_Waiting(work, intake, expected.source_ae if expected else "", prepared), ticket)
         except BaseException:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, and_, func, select
 
+from huitong.base.clock import moment
 from huitong.imaging.model import SeriesRow, StoredInstance, StudyRow
 from huitong.imaging.tables import FLAGS, INSTANCE, PACK, SERIES, STUDY
 from huitong.wire.dicom.frames import Frames
@@ -135,7 +135,7 @@ def study_row_of(r: Any, exchange_id: str = "") -> StudyRow:
         series_count=r["series_count"],
         instance_count=r["instance_count"],
         size_bytes=r["size_bytes"],
-        received_at=datetime.fromtimestamp(r["first_at_ms"] / 1000, UTC),
+        received_at=moment(r["first_at_ms"]),
         settled=r["settled_revision"] == r["revision"],
         flags=tuple(name for name, bit in FLAGS.items() if r["flags"] & bit),
         shown=bool(r["shown"]),

@@ -16,6 +16,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, exists, select, text, update
 
 from huitong.base import log as logs
+from huitong.base.clock import milliseconds
 from huitong.base.errors import HuitongError, StoreDamaged
 from huitong.imaging import records, rules
 from huitong.imaging.faults import TAIL, record_fault
@@ -155,7 +156,7 @@ def _recover_pack(store: Store, session: Session, name: str, start: int, done: R
     with session.write():
         session.run("UPDATE pack SET sealed = 1 WHERE pk = :pk", {"pk": records.pack_pk(session, name)})
         if store.blobs.remote and sound:  # an object of which nothing is wanted is deleted like those merged away
-            records.mark_spare(session, name, round(datetime.now(UTC).timestamp() * 1000))
+            records.mark_spare(session, name, milliseconds(datetime.now(UTC)))
 
 
 def _read(store: Store, name: str, walked: Walked, done: Recovered) -> tuple[Prepared, Placed] | None:

@@ -18,7 +18,7 @@ from sqlalchemy import func, select
 
 from huitong.base import log as logs
 from huitong.base import metrics
-from huitong.base.clock import Clock, now
+from huitong.base.clock import Clock, milliseconds, now
 from huitong.base.errors import HuitongError, OurFault, StoreFull, StoreUnavailable
 from huitong.imaging import due, lookups, merging, places, rules
 from huitong.imaging.model import StoredInstance
@@ -69,7 +69,7 @@ class Settler:
                 self._store.claim.renew()
                 if self._held():
                     continue
-                merging.delete_emptied(self._store, round(self._clock().timestamp() * 1000))
+                merging.delete_emptied(self._store, milliseconds(self._clock()))
                 while self.settle_due() and not self._stop.is_set():
                     pass
             except HuitongError as e:  # the disk is full, say: the next round tries again
@@ -168,7 +168,7 @@ class Settler:
 
     def _merge(self, looked_at: list[_LookedAt]) -> None:
         """What cannot be merged now is merged when the study settles again, or stays as it is."""
-        now_ms = round(self._clock().timestamp() * 1000)
+        now_ms = milliseconds(self._clock())
         for study, _ in looked_at:
             if self._stop.is_set():
                 return

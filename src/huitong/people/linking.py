@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from huitong.access.work import Work
+from huitong.base.clock import milliseconds
 from huitong.base.errors import BadRequest, NotFound
 from huitong.people import links, records
 from huitong.people.model import Evidence, Record
@@ -19,7 +20,7 @@ from huitong.store import ledger
 
 
 def now_ms(work: Work) -> int:
-    return round(work.now().timestamp() * 1000)
+    return milliseconds(work.now())
 
 
 def who_of(work: Work) -> str:

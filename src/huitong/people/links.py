@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 from sqlalchemy import BindParameter, Connection, bindparam, func, insert, or_, select, update
 
+from huitong.base.clock import moment
 from huitong.people import records
 from huitong.people.model import Evidence, LinkEvent, Question, Record
 from huitong.people.tables import LINK_EVENT, PATIENT, PERSON, QUESTION
 from huitong.store.tables import sorted_json
-
-
-def _time(at_ms: int) -> datetime:
-    return datetime.fromtimestamp(at_ms / 1000, UTC)
-
 
 # --- joins and splits ---
 
@@ -90,7 +85,7 @@ def _event(row: Any, ids: dict[int, str], known: dict[int, Record]) -> LinkEvent
         moved=tuple(known[pk].key for pk in moved_by(row)),
         evidence=Evidence.of(orjson.loads(row.evidence)),
         by=row.who,
-        at=_time(row.at_ms),
+        at=moment(row.at_ms),
         undoes=row.undoes_pk,
         undone_by=row.undone_by_pk,
     )
@@ -176,9 +171,9 @@ def shown(tx: Connection, rows: Sequence[Any]) -> list[Question]:
             high=known[row.high_pk],
             state=row.state,
             evidence=Evidence.of(orjson.loads(row.evidence)),
-            asked_at=_time(row.asked_at_ms),
+            asked_at=moment(row.asked_at_ms),
             by=row.who,
-            answered_at=None if row.answered_at_ms is None else _time(row.answered_at_ms),
+            answered_at=None if row.answered_at_ms is None else moment(row.answered_at_ms),
             note=row.note,
         )
         for row in rows

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, delete, text
 
 from huitong.access.remembering import forget
 from huitong.access.work import Work
+from huitong.base.clock import milliseconds
 from huitong.base.errors import NotAllowed, NotFound
 from huitong.people import adt, linking, links, matching, permitting, records, registering
 from huitong.people.message_tables import HL7_MESSAGE
@@ -56,7 +57,7 @@ def _turn(store: Store) -> AbstractContextManager[object]:
 
 def _is_new(tx: Connection, institution: str, message: Message, at: datetime) -> bool:
     """Notes the message."""
-    sha256, at_ms = digest(message), round(at.timestamp() * 1000)
+    sha256, at_ms = digest(message), milliseconds(at)
     sender = {"institution": institution, "application": message.header.value(3)}
     row = {**sender, "control_id": message.control_id, "sha256": sha256, "at_ms": at_ms}
     if tx.execute(_NOTE, row).first() is None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
@@ -23,6 +22,7 @@ from sqlalchemy import (
     update,
 )
 
+from huitong.base.clock import moment
 from huitong.people.identifiers import exchange_id, normal
 from huitong.people.model import Demographics, Person, Record, RecordKey
 from huitong.people.tables import PATIENT, PATIENT_IDENTIFIER, PATIENT_KEY, PERSON
@@ -96,7 +96,7 @@ def _record(row: Any, certificates: Mapping[str, Sequence[tuple[str, str]]]) -> 
         issuer=row.issuer,
         number=row.number,
         known=known,
-        effective_at=datetime.fromtimestamp(newest / 1000, UTC),
+        effective_at=moment(newest),
         revision=row.revision,
         merged_into=row.into_number or "",
         active=bool(row.active),

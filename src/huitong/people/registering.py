@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from huitong.access.work import Work
+from huitong.base.clock import milliseconds
 from huitong.base.errors import BadRequest, NotAllowed, NotFound
 from huitong.people import linking, matching, records
 from huitong.people.identifiers import normal
@@ -40,7 +41,7 @@ def register(tx: Connection, work: Work, registration: Registration) -> Register
     pk = record.pk if record is not None else records.add(tx, registration.issuer, registration.number)
     before = record.known if record is not None else Demographics()
     said = records.said_at(tx, pk)
-    at_ms = round(registration.effective_at.timestamp() * 1000)
+    at_ms = milliseconds(registration.effective_at)
     known, times = merged(before, said, _bounded(registration), at_ms)
     changed = known != before or record is None or not record.active
     if changed:

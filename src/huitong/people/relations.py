@@ -6,20 +6,18 @@ Two statements, the same whether there is such a person or not, so that refused 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from typing import Any
 
 import orjson
 
 from huitong.access.deciding import Fact
 from huitong.access.model import Asker, Kind
+from huitong.base.clock import CHINA, milliseconds
 from huitong.catalog.access import RELATIONS
 from huitong.people.identifiers import read_exchange_id
 from huitong.store.database import Kind as Kind_
 from huitong.store.database import Session
-
-#: Birthdays are days in China.
-_CHINA = timezone(timedelta(hours=8), "UTC+8")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +45,7 @@ def of_person(session: Session, asker: Asker, exchange_id: str, now: datetime) -
 
 def _gather(session: Session, asker: Asker, sql: str, wanted: dict[str, Any], now: datetime) -> Relations:
     who = session.rows(sql, wanted)
-    now_ms = round(now.timestamp() * 1000)
+    now_ms = milliseconds(now)
     institution = asker.institution or ""
     asked = {
         "ids": listed(session, sorted({row["exchange_id"] for row in who})),
@@ -98,8 +96,8 @@ def _own(session: Session, asker: Asker, who: list[Any], said: dict[str, list[An
 
 
 def day_of(moment: datetime) -> str:
-    """YYYYMMDD in China."""
-    return moment.astimezone(_CHINA).strftime("%Y%m%d")
+    """YYYYMMDD in China, where birthdays are days."""
+    return moment.astimezone(CHINA).strftime("%Y%m%d")
 
 
 def ids_of(session: Session, exchange_id: str) -> list[str]:

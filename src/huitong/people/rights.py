@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Table, insert, select, update
@@ -13,6 +13,7 @@ from huitong.access.deciding import Action, Fact, Subject, decide
 from huitong.access.remembering import forget
 from huitong.access.tables import BREAK_GLASS, CONSENT, GUARDIANSHIP, OBJECTION
 from huitong.access.work import Work
+from huitong.base.clock import milliseconds, moment
 from huitong.base.errors import BadRequest, NotFound
 from huitong.catalog.access import RELATIONS, SENSITIVE
 from huitong.people import permitting
@@ -190,8 +191,8 @@ def break_glass(work: Work, exchange_id: str, reason: str) -> datetime:
             "display": asker.display,
             "institution": asker.institution or "",
             "reason": said,
-            "at_ms": _ms(now),
-            "until_ms": _ms(until),
+            "at_ms": milliseconds(now),
+            "until_ms": milliseconds(until),
         }
         pk = tx.execute(insert(BREAK_GLASS).values(row).returning(BREAK_GLASS.c.pk)).scalar_one()
         _tell(tx, work, "access.glass_broken", exchange_id, {"emergency": pk, "until_ms": row["until_ms"]})
@@ -217,7 +218,7 @@ def review(work: Work, pk: int, verdict: str, note: str = "") -> None:
     if verdict not in VERDICTS:
         raise BadRequest(f"the verdict is one of {', '.join(VERDICTS)}")
     with work.store.database.write() as tx:
-        said = {"verdict": verdict, "reviewed_by": who_of(work), "reviewed_at_ms": _ms(work.now())}
+        said = {"verdict": verdict, "reviewed_by": who_of(work), "reviewed_at_ms": milliseconds(work.now())}
         where = (BREAK_GLASS.c.pk == pk, BREAK_GLASS.c.verdict == "")
         changed = update(BREAK_GLASS).where(*where).values(**said, note=note[:_MOST_CHARS])
         person = tx.execute(changed.returning(BREAK_GLASS.c.person)).scalar()
@@ -254,7 +255,7 @@ def _holding(tx: Connection, table: Table, ids: list[str]) -> list[Any]:
 
 
 def _add(tx: Connection, work: Work, table: Table, **columns: str) -> None:
-    tx.execute(insert(table).values(**columns, by=who_of(work), at_ms=_ms(work.now())))
+    tx.execute(insert(table).values(**columns, by=who_of(work), at_ms=milliseconds(work.now())))
 
 
 def _end(work: Work, table: Table, exchange_id: str, pk: int | None, kind: str) -> None:
@@ -263,7 +264,7 @@ def _end(work: Work, table: Table, exchange_id: str, pk: int | None, kind: str) 
     with work.store.database.write() as tx:
         _lock(work, tx, ids)
         where = [table.c.person.in_(ids), table.c.ended_at_ms.is_(None), *([] if pk is None else [table.c.pk == pk])]
-        said = {"ended_by": who_of(work), "ended_at_ms": _ms(work.now())}
+        said = {"ended_by": who_of(work), "ended_at_ms": milliseconds(work.now())}
         if not tx.execute(update(table).where(*where).values(said)).rowcount:
             if pk is not None:
                 raise NotFound("what is to be ended")
@@ -278,17 +279,9 @@ def _tell(tx: Connection, work: Work, kind: str, person: str, body: dict[str, An
 
 
 def _said(row: Any, about: str = "", to: str = "") -> Said:
-    return Said(row.pk, _time(row.at_ms), row.by, about, to)
+    return Said(row.pk, moment(row.at_ms), row.by, about, to)
 
 
 def _emergency(row: Any) -> Emergency:
     words = (row.pk, row.person, row.account, row.display, row.institution, row.reason)
-    return Emergency(*words, _time(row.at_ms), _time(row.until_ms), row.verdict, row.reviewed_by, row.note)
-
-
-def _ms(at: datetime) -> int:
-    return round(at.timestamp() * 1000)
-
-
-def _time(ms: int) -> datetime:
-    return datetime.fromtimestamp(ms / 1000, UTC)
+    return Emergency(*words, moment(row.at_ms), moment(row.until_ms), row.verdict, row.reviewed_by, row.note)

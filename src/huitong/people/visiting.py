@@ -6,11 +6,12 @@ One statement each, so that two connections that tell of one visit need no lock.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, select, text
 
+from huitong.base.clock import milliseconds, moment
 from huitong.people.adt import Effect, VisitChange
 from huitong.people.message_tables import VISIT
 
@@ -33,7 +34,7 @@ class Visit:
 
 def change_visit(write: Connection, institution: str, change: VisitChange, effective_at: datetime) -> None:
     """What the message says, unless something newer is known. `effective_at`: of the message."""
-    at_ms = _ms(change.at)
+    at_ms = milliseconds(change.at)
     row = {
         "institution": institution,
         "patient_number": change.patient_number,
@@ -41,7 +42,7 @@ def change_visit(write: Connection, institution: str, change: VisitChange, effec
         "class": change.patient_class,
         "opened": None if change.effect is Effect.CLOSES else at_ms,
         "closed": at_ms if change.effect is Effect.CLOSES else None,
-        "effective": _ms(effective_at),
+        "effective": milliseconds(effective_at),
         "begins": int(change.effect is Effect.OPENS),
     }
     write.execute(_CHANGE, row)
@@ -97,9 +98,5 @@ def _visit(row: Row[Any]) -> Visit:
     return Visit(row.institution, row.patient_number, row.number, row.patient_class, opened, closed)
 
 
-def _ms(at: datetime) -> int:
-    return round(at.timestamp() * 1000)
-
-
 def _time(ms: int | None) -> datetime | None:
-    return None if ms is None else datetime.fromtimestamp(ms / 1000, UTC)
+    return None if ms is None else moment(ms)

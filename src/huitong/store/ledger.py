@@ -15,6 +15,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, desc, select, text
 
+from huitong.base.clock import milliseconds
 from huitong.store.database import Session
 from huitong.store.tables import LEDGER, sorted_json
 
@@ -61,7 +62,7 @@ def _line(
     before: bytes | None, at: datetime, kind: str, institution: str, subject: str, body: dict[str, Any]
 ) -> dict[str, Any]:
     text = sorted_json(body)
-    at_ms = round(at.timestamp() * 1000)
+    at_ms = milliseconds(at)
     line = {"at_ms": at_ms, "kind": kind, "institution": institution, "subject": subject, "body": text}
     return {**line, "hash": _hash(before or _FIRST, line)}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -13,12 +13,13 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from huitong.base.clock import CHINA
 from huitong.base.errors import NotFound
 from huitong.directory import actions, codes
 from huitong.directory.codes import Word
 from huitong.web.headers import PAGE_POLICY
 from huitong.web.i18n import language_of
-from huitong.web.look import CHINA, page
+from huitong.web.look import page
 from huitong.web.place import Place
 
 PAGE_ROWS = 50
@@ -118,7 +119,7 @@ def _answer(request: Request, template: str, **values: Any) -> Response:
         return str(row.name if chinese else row.name_en or row.name)
 
     def moment(at_ms: int) -> datetime:
-        return datetime.fromtimestamp(at_ms / 1000, UTC)
+        return moment(at_ms)
 
     html = page(request, template, codes=codes, word=word, name=name, moment=moment, chinese=chinese, **values)
     return HTMLResponse(html, headers={"Content-Security-Policy": PAGE_POLICY, "Cache-Control": "no-store"})

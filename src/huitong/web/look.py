@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, datetime
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -18,11 +18,11 @@ from urllib.parse import quote, urlencode
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 
+from huitong.base.clock import CHINA
 from huitong.web.i18n import LANGUAGES, Language, language_of
 
 HERE = Path(__file__).parent
-#: Study dates are local dates of the senders (PS3.5 6.2, DA); all of China keeps one time, without summer time.
-CHINA = timezone(timedelta(hours=8), "UTC+8")
+#: Study dates are local dates of the senders (PS3.5 6.2, DA).
 _DA = re.compile(r"(\d{4})[.-]?(\d{2})[.-]?(\d{2})$")
 _TM = re.compile(r"(\d{2}):?(\d{2})")
 

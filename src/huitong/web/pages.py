@@ -10,12 +10,13 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 
 from huitong.access.work import Work
+from huitong.base.clock import CHINA
 from huitong.base.errors import NotFound
 from huitong.imaging.actions import list_studies, representatives
 from huitong.imaging.model import StudyRow
 from huitong.web.headers import PAGE_POLICY
 from huitong.web.i18n import COOKIE, COOKIE_MAX_AGE_S, LANGUAGES
-from huitong.web.look import CHINA, own_path, page
+from huitong.web.look import own_path, page
 from huitong.web.modalities import NAMES, OFFERED
 from huitong.web.place import Place
 from huitong.web.search import Search

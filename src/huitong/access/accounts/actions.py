@@ -16,7 +16,7 @@ from huitong.access.accounts.model import Account, Session, SignedIn, Stage, fol
 from huitong.access.accounts.sessions import Sessions
 from huitong.access.model import Kind, Role
 from huitong.access.work import Work
-from huitong.base.clock import Clock
+from huitong.base.clock import Clock, milliseconds
 from huitong.base.errors import BadRequest, NotAllowed, NotFound, NotSignedIn
 from huitong.catalog.sign_in import SIGN_IN
 from huitong.store import ledger
@@ -78,20 +78,20 @@ class Accounts:
     def _attempt(self, name: str, host: str, at: datetime) -> bool:
         """Whether one more is allowed; it counts as failed until it succeeds."""
         limits = {f"account:{name}": SIGN_IN.account_failures, f"address:{host}": SIGN_IN.address_failures}
-        since_ms = records.ms(at) - SIGN_IN.locked_s * 1000
+        since_ms = milliseconds(at) - SIGN_IN.locked_s * 1000
         with self._store.database.write() as tx:
             self._store.database.lock(tx, limits)
             before = {subject: records.failures(tx, subject, since_ms) for subject in limits}
             allowed = all(before[subject] < limit for subject, limit in limits.items())
             if allowed:  # what is refused anyway must not make the wait longer
                 for subject, count in before.items():
-                    records.set_failures(tx, subject, count + 1, records.ms(at))
+                    records.set_failures(tx, subject, count + 1, milliseconds(at))
         return allowed
 
     def _begin(self, account: Account, stage: Stage, host: str, at: datetime) -> SignedIn:
         secret, public_id = secrets.new_secret(), random.token_hex(8)
         enrolling = secrets.new_totp() if stage is Stage.ENROL else ""
-        settings, at_ms = self._store.settings, records.ms(at)
+        settings, at_ms = self._store.settings, milliseconds(at)
         with self._store.database.write() as tx:
             oldest_ms = at_ms - round(settings.session_s * 1000)
             records.forget_before(tx, oldest_ms, at_ms - SIGN_IN.locked_s * 1000)
@@ -169,7 +169,7 @@ class Accounts:
                 roles=" ".join(sorted(roles)),
                 person=person,
                 password_hash=hashed,
-                made_at_ms=records.ms(work.now()),
+                made_at_ms=milliseconds(work.now()),
             )
             made = _existing(records.account(tx, folded), folded)
             self._tell(tx, work.now(), "account_added", made, work.asker.name, roles=sorted(roles))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, insert, select, update
@@ -11,15 +10,7 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 from huitong.access.accounts.model import Account, Session, Stage
 from huitong.access.accounts.tables import ACCOUNT, SESSION, SIGN_IN_FAILURE
 from huitong.access.model import Kind, Role
-
-
-def ms(at: datetime) -> int:
-    """Milliseconds since 1970-01-01 UTC."""
-    return round(at.timestamp() * 1000)
-
-
-def _at(at_ms: int) -> datetime:
-    return datetime.fromtimestamp(at_ms / 1000, UTC)
+from huitong.base.clock import moment
 
 
 def _account(r: Row[Any]) -> Account:
@@ -86,17 +77,15 @@ def _sessions(tx: Connection, condition: Any) -> list[Session]:
     own = (s.public_id, s.stage, s.host, s.began_at_ms, s.used_at_ms, s.totp_secret.label("enrolling"))
     rows = select(ACCOUNT, *own).join(SESSION, s.account_pk == ACCOUNT.c.pk).where(condition).order_by(s.pk.desc())
     return [
-        Session(r.public_id, _account(r), Stage(r.stage), r.host, _at(r.began_at_ms), _at(r.used_at_ms), r.enrolling)
+        Session(
+            r.public_id, _account(r), Stage(r.stage), r.host, moment(r.began_at_ms), moment(r.used_at_ms), r.enrolling
+        )
         for r in tx.execute(rows)
     ]
 
 
 def use_session(tx: Connection, public_id: str, at_ms: int) -> None:
     tx.execute(update(SESSION).where(SESSION.c.public_id == public_id).values(used_at_ms=at_ms))
-
-
-def enrol_in_session(tx: Connection, public_id: str, totp_secret: str) -> None:
-    tx.execute(update(SESSION).where(SESSION.c.public_id == public_id).values(totp_secret=totp_secret))
 
 
 def end_sessions(tx: Connection, public_ids: Iterable[str]) -> None:

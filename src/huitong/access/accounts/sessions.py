@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from huitong.access.accounts import records, secrets
 from huitong.access.accounts.model import Session, Stage
 from huitong.access.model import Asker
-from huitong.base.clock import Clock
+from huitong.base.clock import Clock, milliseconds
 from huitong.base.errors import OurFault
 from huitong.store.store import Store
 
@@ -61,7 +61,7 @@ class Sessions:
         if at - session.used_at > timedelta(seconds=_USE_S):
             # While the store takes nothing (it moves, the disk is full) reading goes on.
             with suppress(OurFault), self._store.database.write() as tx:
-                records.use_session(tx, session.public_id, records.ms(at))
+                records.use_session(tx, session.public_id, milliseconds(at))
         asker = session.account.asker(session.public_id)
         if len(self._seen) >= _MOST:
             self._seen = {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import UTC, datetime
+from datetime import datetime
 from ipaddress import ip_network
 from typing import Any
 
@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, delete, insert, select, text, update
 
 from huitong.access.systems.model import Client, Granted
 from huitong.access.systems.tables import ASSERTION, CLIENT, TOKEN
+from huitong.base.clock import milliseconds, moment
 from huitong.wire.smart import Scope, read_scopes, written
 
 
@@ -24,7 +25,7 @@ def client(read: Connection, client_id: str) -> Client | None:
 
 
 def add(write: Connection, values: dict[str, Any], at: datetime) -> None:
-    write.execute(insert(CLIENT).values(**values, active=1, added_at_ms=_ms(at)))
+    write.execute(insert(CLIENT).values(**values, active=1, added_at_ms=milliseconds(at)))
 
 
 def change(write: Connection, pk: int, **values: Any) -> None:
@@ -33,7 +34,7 @@ def change(write: Connection, pk: int, **values: Any) -> None:
 
 def take_assertion(write: Connection, client_pk: int, jti: str, until: datetime) -> bool:
     """Whether it is ours: of two processes at once, the second waits for the first and gets False."""
-    values = {"client_pk": client_pk, "jti_sha256": _digest(jti), "until_ms": _ms(until)}
+    values = {"client_pk": client_pk, "jti_sha256": _digest(jti), "until_ms": milliseconds(until)}
     return write.execute(_TAKE, values).first() is not None
 
 
@@ -45,7 +46,12 @@ _TAKE = text(
 
 
 def add_token(write: Connection, token: str, client_pk: int, scopes: tuple[Scope, ...], until: datetime) -> None:
-    values = {"sha256": _digest(token), "client_pk": client_pk, "scopes": written(scopes), "until_ms": _ms(until)}
+    values = {
+        "sha256": _digest(token),
+        "client_pk": client_pk,
+        "scopes": written(scopes),
+        "until_ms": milliseconds(until),
+    }
     write.execute(insert(TOKEN).values(values))
 
 
@@ -57,13 +63,13 @@ def token(read: Connection, text: str) -> Granted | None:
     row = read.execute(select(*columns).select_from(joined).where(TOKEN.c.sha256 == digest)).first()
     if row is None:
         return None
-    return Granted(_client(row), read_scopes(row.token_scopes), _moment(row.until_ms), f"token-{digest.hex()[:12]}")
+    return Granted(_client(row), read_scopes(row.token_scopes), moment(row.until_ms), f"token-{digest.hex()[:12]}")
 
 
 def forget(write: Connection, before: datetime) -> None:
     """What nobody can show again."""
     for table in (ASSERTION, TOKEN):
-        write.execute(delete(table).where(table.c.until_ms < _ms(before)))
+        write.execute(delete(table).where(table.c.until_ms < milliseconds(before)))
 
 
 def end_tokens(write: Connection, client_pk: int) -> None:
@@ -81,17 +87,9 @@ def _client(row: Row[Any]) -> Client:
         read_scopes(row.scopes),
         tuple(map(ip_network, row.networks.split())),
         bool(row.active),
-        _moment(row.added_at_ms),
+        moment(row.added_at_ms),
     )
 
 
 def _digest(text: str) -> bytes:
     return hashlib.sha256(text.encode()).digest()
-
-
-def _ms(at: datetime) -> int:
-    return round(at.timestamp() * 1000)
-
-
-def _moment(at_ms: int) -> datetime:
-    return datetime.fromtimestamp(at_ms / 1000, UTC)

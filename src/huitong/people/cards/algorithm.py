@@ -15,14 +15,14 @@ that its time is Beijing time and the last one at which the code is good is our 
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.hashes import SM3, Hash
 
+from huitong.base.clock import CHINA
+
 KEY_BYTES = 16
-#: All of China keeps one time, without summer time.
-CHINA = timezone(timedelta(hours=8), "UTC+8")
 _BLOCK = 16
 _CERTIFICATE = re.compile(r"(\d\d)([^\x00-\x20]{1,62})")
 _STAMP = "%Y%m%d%H%M%S"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, and_, delete, func, insert, select, text, update
 
+from huitong.base.clock import milliseconds, moment
 from huitong.people.cards import holders
 from huitong.people.cards.model import Attribute, Card, State, Terminal
 from huitong.people.cards.tables import CARD, CARD_CODE, CARD_USE
@@ -16,14 +17,6 @@ _CARDS = select(CARD, _NEXT.c.card_id.label("replaced_by"), _NEXT.c.patient_pk.l
     CARD.outerjoin(_NEXT, CARD.c.replaced_by_pk == _NEXT.c.pk)
 )
 CardRow = Row[Any]
-
-
-def milliseconds(at: datetime) -> int:
-    return round(at.timestamp() * 1000)
-
-
-def moment(at_ms: int) -> datetime:
-    return datetime.fromtimestamp(at_ms / 1000, UTC)
 
 
 def by_id(read: Connection, card_id: str) -> CardRow | None:

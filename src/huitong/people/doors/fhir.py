@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from huitong.access.work import Work
+from huitong.base.clock import milliseconds
 from huitong.base.errors import BadRequest, NotFound, UnknownDomain, UnknownTarget
 from huitong.people import actions
 from huitong.people.doors.fhir_patient import GENDERS, PROFILE, Described, described, identifier, patient
@@ -140,7 +141,7 @@ class Patients:
         made = patient(
             person.exchange_id, _described(known), self.systems, active=any(r.active for r in known), only=only
         )
-        version = meta(sum(each.revision for each in known), round(newest.timestamp() * 1000))
+        version = meta(sum(each.revision for each in known), milliseconds(newest))
         return {**made, "meta": {**version, **made["meta"]}}
 
     # -- $match
