@@ -14,7 +14,6 @@ import sys
 import urllib.parse
 from collections import Counter, deque
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from typing import Any, cast
 
 import httptools
@@ -23,7 +22,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.server import ServerState
 
-from huitong.base.setting_kinds import Network
+from huitong.base.setting_kinds import Network, is_within
 
 #: One recv(2); what asyncio would allocate anew for each.
 _RECEIVE_BYTES = 256 * 1024
@@ -288,7 +287,8 @@ class Bounds:
 
     def take(self, host: str) -> bool:
         """Whether there is room for one more; then it is counted."""
-        if self.open.total() >= self.most or (self.open[host] >= self.most_of_one and not self._is_proxy(host)):
+        many = self.open[host] >= self.most_of_one and not is_within(host, self.proxies)
+        if many or self.open.total() >= self.most:
             return False
         self.open[host] += 1
         return True
@@ -297,13 +297,6 @@ class Bounds:
         self.open[host] -= 1
         if not self.open[host]:
             del self.open[host]
-
-    def _is_proxy(self, host: str) -> bool:
-        try:
-            address = ip_address(host)
-        except ValueError:
-            return False
-        return any(address in network for network in self.proxies)
 
 
 class ZeroCopyProtocol(HttpToolsProtocol, asyncio.BufferedProtocol):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 
+from huitong.base.setting_kinds import is_within
 from huitong.directory.model import Caller, Institution, Network
 
 
@@ -74,7 +74,7 @@ class Directory:
         """Whose token this is. Looked up by its digest, so that the time taken says nothing about the token."""
         now = self._now
         callers = now.by_token.get(hashlib.sha256(token.encode()).hexdigest(), ())
-        return next((now.by_code[each.institution] for each in callers if _within(host, each.networks)), None)
+        return next((now.by_code[each.institution] for each in callers if is_within(host, each.networks)), None)
 
     def by_hl7(self, application: str, facility: str, host: str, certificate: str = "") -> Institution | None:
         """Who sends HL7 v2 as this application (MSH-3) and facility (MSH-4) from `host`.
@@ -94,7 +94,7 @@ class Directory:
 
     def knows(self, host: str, certificate: str = "") -> bool:
         """Whether any institution calls from this address, or shows this certificate."""
-        return certificate in self._now.by_certificate or _within(host, self._now.networks)
+        return certificate in self._now.by_certificate or is_within(host, self._now.networks)
 
 
 def _first(now: _Picture, callers: Iterable[Caller], host: str, certificate: str) -> Institution | None:
@@ -108,13 +108,5 @@ def _first(now: _Picture, callers: Iterable[Caller], host: str, certificate: str
 def _fits(caller: Caller, host: str, certificate: str) -> bool:
     """A caller with certificates is known by them; its address is looked at only where some are listed."""
     if not caller.certificate_sha256:
-        return _within(host, caller.networks)
-    return certificate in caller.certificate_sha256 and (not caller.networks or _within(host, caller.networks))
-
-
-def _within(host: str, networks: Iterable[Network]) -> bool:
-    try:
-        address = ip_address(host)
-    except ValueError:
-        return False
-    return any(address in network for network in networks)
+        return is_within(host, caller.networks)
+    return certificate in caller.certificate_sha256 and (not caller.networks or is_within(host, caller.networks))

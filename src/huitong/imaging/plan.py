@@ -15,7 +15,7 @@ import orjson
 
 from huitong.base.errors import BadRequest
 from huitong.imaging import attributes as at
-from huitong.store.database import Kind
+from huitong.store.database import Kind, among, listed
 from huitong.wire.grams import pattern_grams
 from huitong.wire.query import Condition, Match, Query
 from huitong.wire.text import part_of, pattern_matches, text_forms, to_regex
@@ -46,10 +46,7 @@ class Values:
         """The condition that the column, of a `kind` of PostgreSQL's, has one of the values, however many there are."""
         if len(values) == 1:
             return f"{column} = {self.name(values[0])}"
-        if self.kind == "sqlite":
-            every = self.name(orjson.dumps(values).decode())
-            return f"{column} IN (SELECT value FROM json_each({every}))"
-        return f"{column} = ANY(CAST({self.name(list(values))} AS {kind}[]))"
+        return among(self.kind, column, self.name(listed(self.kind, values)), kind)
 
 
 @dataclass

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
-
-import orjson
 
 from huitong.people.identifiers import read_exchange_id
-from huitong.store.database import Session
+from huitong.store.database import KINDS, Session, among, listed
 
 
 def exchange_ids(session: Session, record_pks: Iterable[int]) -> dict[int, str]:
@@ -16,7 +13,7 @@ def exchange_ids(session: Session, record_pks: Iterable[int]) -> dict[int, str]:
     wanted = sorted(set(record_pks))
     if not wanted:
         return {}
-    return {row[0]: row[1] for row in session.rows(_IDS[session.kind], {"pks": _list(session, wanted)})}
+    return {row[0]: row[1] for row in session.rows(_IDS[session.kind], {"pks": listed(session.kind, wanted)})}
 
 
 def records_of_number(session: Session, number: str) -> list[int] | None:
@@ -29,23 +26,14 @@ def records_of_number(session: Session, number: str) -> list[int] | None:
 
 def persons_of_records(session: Session, record_pks: Iterable[int]) -> dict[int, int]:
     """The key of the person of each record, by one statement."""
-    rows = session.rows(_PERSONS[session.kind], {"pks": _list(session, sorted(set(record_pks)))})
+    rows = session.rows(_PERSONS[session.kind], {"pks": listed(session.kind, sorted(set(record_pks)))})
     return {row[0]: row[1] for row in rows}
 
 
-def _list(session: Session, pks: list[int]) -> Any:
-    return orjson.dumps(pks).decode() if session.kind == "sqlite" else pks
-
-
 _OF = "SELECT patient.pk, person.exchange_id FROM patient JOIN person ON person.pk = patient.person_pk WHERE patient.pk"
-_IDS = {
-    "sqlite": f"{_OF} IN (SELECT value FROM json_each(:pks))",  # noqa: S608 - all ours
-    "postgresql": f"{_OF} = ANY(CAST(:pks AS bigint[]))",
-}
-_PERSON = "SELECT pk, person_pk FROM patient WHERE pk"
+_IDS = {database: among(database, _OF, ":pks", "bigint") for database in KINDS}
 _PERSONS = {
-    "sqlite": f"{_PERSON} IN (SELECT value FROM json_each(:pks))",  # noqa: S608 - all ours
-    "postgresql": f"{_PERSON} = ANY(CAST(:pks AS bigint[]))",
+    database: among(database, "SELECT pk, person_pk FROM patient WHERE pk", ":pks", "bigint") for database in KINDS
 }
 #: From the person of this id through all that it was joined into.
 _RECORDS = """

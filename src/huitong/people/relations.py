@@ -9,15 +9,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import orjson
-
 from huitong.access.deciding import Fact
 from huitong.access.model import Asker, Kind
 from huitong.base.clock import CHINA, milliseconds
 from huitong.catalog.access import RELATIONS
 from huitong.people.identifiers import read_exchange_id
-from huitong.store.database import Kind as Kind_
-from huitong.store.database import Session
+from huitong.store.database import KINDS, Session, among, listed
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +45,9 @@ def _gather(session: Session, asker: Asker, sql: str, wanted: dict[str, Any], no
     now_ms = milliseconds(now)
     institution = asker.institution or ""
     asked = {
-        "ids": listed(session, sorted({row["exchange_id"] for row in who})),
-        "records": listed(session, sorted({row["record"] for row in who if row["record"] is not None})),
-        "numbers": listed(session, sorted({row["number"] for row in who if row["issuer"] == institution})),
+        "ids": listed(session.kind, sorted({row["exchange_id"] for row in who})),
+        "records": listed(session.kind, sorted({row["record"] for row in who if row["record"] is not None})),
+        "numbers": listed(session.kind, sorted({row["number"] for row in who if row["issuer"] == institution})),
         "institution": institution,
         "account": asker.name if asker.kind is Kind.STAFF else "",
         "now": now_ms,
@@ -109,17 +106,12 @@ def records_that_are_theirs(session: Session, asker: Asker, now: datetime) -> li
     """Keys of the records of a resident, and of the children whose guardian they are."""
     own = session.rows(_BY_ID, {"wanted": asker.person})
     ids = sorted({row["exchange_id"] for row in own})
-    wards = [row[0] for row in session.rows(_WARDS[session.kind], {"ids": listed(session, ids)})]
+    wards = [row[0] for row in session.rows(_WARDS[session.kind], {"ids": listed(session.kind, ids)})]
     found = list(own)
     for ward in sorted(set(wards)):
         if Fact.GUARDIAN in of_person(session, asker, ward, now).facts:
             found += session.rows(_BY_ID, {"wanted": ward})
     return sorted({row["record"] for row in found if row["record"] is not None})
-
-
-def listed(session: Session, values: list[Any]) -> Any:
-    """A list as the statements below take it."""
-    return orjson.dumps(values).decode() if session.kind == "sqlite" else values
 
 
 # --- SQL: two statements, so that each looks its rows up by index whatever the planner expects of the other ---
@@ -158,25 +150,15 @@ _OF_THEM = """
         WHERE {records} AND card_use.card_pk = card.pk AND card_use.at_ms >= :scanned
             AND card_use.institution = :institution AND card_use.institution <> '' AND card_use.dynamic = 1
 """
-_AMONG: dict[Kind_, str] = {
-    "sqlite": "{column} IN (SELECT value FROM json_each(:{name}))",
-    "postgresql": "{column} = ANY(CAST(:{name} AS {kind}[]))",
-}
-
-
-def _among(database: Kind_, column: str, name: str, kind: str = "text") -> str:
-    return _AMONG[database].format(column=column, name=name, kind=kind)
-
-
 _FACTS = {
     database: _OF_THEM.format(
-        ids=_among(database, "person", "ids"),
-        numbers=_among(database, "patient_number", "numbers"),
-        records=_among(database, "card.patient_pk", "records", "bigint"),
+        ids=among(database, "person", ":ids"),
+        numbers=among(database, "patient_number", ":numbers"),
+        records=among(database, "card.patient_pk", ":records", "bigint"),
     )
-    for database in _AMONG
+    for database in KINDS
 }
 _WARDS = {
-    database: f"SELECT person FROM guardianship WHERE {_among(database, 'guardian', 'ids')} AND ended_at_ms IS NULL"
-    for database in _AMONG
+    database: f"SELECT person FROM guardianship WHERE {among(database, 'guardian', ':ids')} AND ended_at_ms IS NULL"
+    for database in KINDS
 }

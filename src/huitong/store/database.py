@@ -15,11 +15,13 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
+import orjson
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, Engine
 
 Kind = Literal["sqlite", "postgresql"]
+KINDS: tuple[Kind, ...] = ("sqlite", "postgresql")
 #: Sessions kept open for the next search or write.
 _IDLE_SESSIONS = 16
 
@@ -177,6 +179,21 @@ class Claim:
         """Taken again where the connection that held it was lost."""
 
     def close(self) -> None: ...
+
+
+def listed(kind: Kind, values: Sequence[Any]) -> Any:
+    """A list as `among` takes it for one value."""
+    return orjson.dumps(values).decode() if kind == "sqlite" else list(values)
+
+
+def among(kind: Kind, column: str, value: str, type_: str = "text") -> str:
+    """The condition that the column, of a type of PostgreSQL's, has one of the values, however many there are.
+
+    `value` names them in the statement, as `:pks`; what is given by that name is `listed`.
+    """
+    if kind == "sqlite":
+        return f"{column} IN (SELECT value FROM json_each({value}))"  # noqa: S608 - both are ours
+    return f"{column} = ANY(CAST({value} AS {type_}[]))"
 
 
 def lock_keys(names: Iterable[str]) -> list[int]:

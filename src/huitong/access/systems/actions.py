@@ -6,7 +6,7 @@ import re
 import secrets
 from collections.abc import Callable
 from datetime import timedelta
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_network
 from typing import Any
 
 from huitong.access.systems import assertions, records
@@ -17,7 +17,7 @@ from huitong.access.work import Work
 from huitong.base.clock import Clock
 from huitong.base.errors import BadRequest, NotAllowed, NotFound
 from huitong.base.lru import Lru
-from huitong.base.setting_kinds import Network
+from huitong.base.setting_kinds import Network, is_within
 from huitong.store import ledger
 from huitong.store.store import Store
 from huitong.wire.smart import granted, read_scope, read_scopes, written
@@ -50,7 +50,7 @@ class Systems:
         now = self._clock()
         good = assertions.check(assertion, audience=audience, now=now, client_of=self._client, key_of=self._keys.find)
         client = good.client
-        if client.networks and not _within(host, client.networks):
+        if client.networks and not is_within(host, client.networks):
             raise TokenRefused("invalid_client", f"{client.client_id}: not from {host}")
         if not self._takes_part(client.institution):
             raise TokenRefused("invalid_client", f"{client.client_id}: {client.institution} takes no part")
@@ -78,7 +78,7 @@ class Systems:
         found = known[0]
         if found is None or not found.client.active or now >= found.until:
             return None
-        if found.client.networks and not _within(host, found.client.networks):
+        if found.client.networks and not is_within(host, found.client.networks):
             return None
         return found
 
@@ -173,11 +173,3 @@ def _networks(text: str) -> tuple[Network, ...]:
         return tuple(ip_network(each) for each in text.replace(",", " ").split())
     except ValueError as e:
         raise BadRequest(str(e)) from e
-
-
-def _within(host: str, networks: tuple[Network, ...]) -> bool:
-    try:
-        address = ip_address(host)
-    except ValueError:
-        return False
-    return any(address in network for network in networks)
