@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -13,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from huitong.base.clock import CHINA
+from huitong.base.clock import CHINA, moment
 from huitong.base.errors import NotFound
 from huitong.directory import actions, codes
 from huitong.directory.codes import Word
@@ -117,9 +116,6 @@ def _answer(request: Request, template: str, **values: Any) -> Response:
 
     def name(row: Any) -> str:
         return str(row.name if chinese else row.name_en or row.name)
-
-    def moment(at_ms: int) -> datetime:
-        return moment(at_ms)
 
     html = page(request, template, codes=codes, word=word, name=name, moment=moment, chinese=chinese, **values)
     return HTMLResponse(html, headers={"Content-Security-Policy": PAGE_POLICY, "Cache-Control": "no-store"})
