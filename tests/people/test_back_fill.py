@@ -8,10 +8,7 @@ from sqlalchemy import select, text
 from tests.archives import archive_in
 from tests.objects import part10
 
-from huitong.access.accounts.tables import TABLES as ACCOUNTS
-from huitong.access.audit_tables import TABLES as AUDIT
-from huitong.access.systems.actions import TABLES as SYSTEMS
-from huitong.access.tables import TABLES as RIGHTS
+from huitong.access.tables import TABLES as ACCESS
 from huitong.imaging.tables import STUDY
 from huitong.people import actions
 from huitong.people.tables import PATIENT, TABLES
@@ -27,7 +24,7 @@ def test_studies_that_were_there_get_their_records_and_persons(tmp_path: Path) -
         with archive.store.database.write() as tx:
             tx.execute(text("DROP INDEX study_by_record"))
             tx.execute(text("ALTER TABLE study DROP COLUMN patient_pk"))
-            for table in reversed((*ACCOUNTS, *AUDIT, *RIGHTS, *SYSTEMS, *TABLES)):
+            for table in reversed((*ACCESS, *TABLES)):
                 tx.execute(text(f"DROP TABLE {table.name}"))
             tx.execute(text("UPDATE alembic_version SET version_num = '0005'"))
         archive.store.database.migrate()

@@ -26,8 +26,7 @@ from tests.system.senders import Sender, StoreSender, StowSender
 from tests.system.test_kill import check
 
 from huitong.access import auditing
-from huitong.access.audit_tables import TABLES as AUDIT
-from huitong.access.tables import TABLES as RIGHTS
+from huitong.access.tables import TABLES as ACCESS
 from huitong.app.archive import open_now
 from huitong.base.errors import SettingsError, StoreUnavailable
 from huitong.cli import main
@@ -207,9 +206,9 @@ def test_who_is_who_and_who_looked_are_the_same_row_for_row(small: Path) -> None
 
 
 def who(database: str, folder: Path) -> dict[str, list[tuple[object, ...]]]:
-    """Every row of people, rights and the audit, by table."""
+    """Every row of people, rights, accounts, systems and the audit, by table."""
     with closing(open_database(settings_for(folder, database=database))) as opened, opened.read() as tx:
-        tables = (*people.TABLES, *RIGHTS, *AUDIT)
+        tables = (*people.TABLES, *ACCESS)
         return {t.name: [tuple(r) for r in tx.execute(select(t).order_by(*t.primary_key))] for t in tables}
 
 

@@ -10,20 +10,21 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from threading import Lock
 from typing import Any
 
 import orjson
 
+from huitong.access.deciding import Action, Decision
 from huitong.access.model import Asker
 from huitong.access.work import Work
 from huitong.base.clock import milliseconds
+from huitong.base.lru import Lru
 from huitong.store.database import Session
 from huitong.store.store import Store
 from huitong.store.tables import sorted_json
 
 _FIRST = bytes(32)
-#: Past so many all that `once` remembers is forgotten: a line more is written, none less.
+#: Past so many `once` forgets what it remembered longest ago: a line more is written, none less.
 _MOST = 100_000
 
 
@@ -43,6 +44,11 @@ class Looked:
     institution: str = ""
     detail: dict[str, Any] = field(default_factory=dict, compare=False)
 
+    @classmethod
+    def of(cls, action: Action, decision: Decision, **whose: Any) -> Looked:
+        """What was decided; `whose` are the fields that no decision has."""
+        return cls(action.value, decision.allowed, decision.rule, decision.purpose, **whose)
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
@@ -53,23 +59,6 @@ class Line:
     #: `kind`, `name`, `display`, `institution`, `roles`, `session`, `door` and `host` of the asker.
     asker: dict[str, Any]
     looked: Looked
-
-
-class _Once:
-    """What has been written of each session: one for each store."""
-
-    def __init__(self) -> None:
-        self._known: set[tuple[Asker, int, Looked]] = set()
-        self._lock = Lock()
-
-    def is_new(self, key: tuple[Asker, int, Looked]) -> bool:
-        return key not in self._known
-
-    def keep(self, key: tuple[Asker, int, Looked]) -> None:
-        with self._lock:
-            if len(self._known) >= _MOST:
-                self._known = set()
-            self._known.add(key)
 
 
 def record(work: Work, looked: Looked) -> None:
@@ -90,11 +79,11 @@ def record_in(session: Session, work: Work, looked: Looked) -> None:
 
 def once(work: Work, looked: Looked) -> None:
     """As `record`, for the first time that this asker in this session gets this answer on this day."""
-    known = work.store.once("access.audited", _Once)
+    known: Lru[tuple[Asker, int, Looked], bool] = work.store.once("access.audited", lambda: Lru(_MOST))
     key = (work.asker, work.at.toordinal(), looked)
-    if known.is_new(key):
+    if known.get(key) is None:
         record(work, looked)
-        known.keep(key)
+        known.put(key, True)
 
 
 #: Held until the transaction ends, so that lines have numbers without gaps and are committed in their order. SQLite's

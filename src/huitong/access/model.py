@@ -23,6 +23,11 @@ class Kind(StrEnum):
     OPEN = "open"
 
 
+#: Nothing is decided about these, and nothing written down: who has the command line has the disk, and a network in
+#: the setting `readers` has decided for itself.
+FREE = frozenset({Kind.OPEN, Kind.OPERATOR})
+
+
 class Role(StrEnum):
     """What somebody of the staff may be; one account can have several."""
 

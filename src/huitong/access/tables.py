@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Index, Table
 
+from huitong.access import audit_tables as audit
+from huitong.access.accounts import tables as accounts
+from huitong.access.systems import tables as systems
 from huitong.store.tables import METADATA, Key, Words
 
 
@@ -79,5 +82,8 @@ BREAK_GLASS = Table(
 Index("break_glass_by_person", BREAK_GLASS.c.person)
 Index("break_glass_by_verdict", BREAK_GLASS.c.verdict, BREAK_GLASS.c.pk)
 
-TABLES = (OBJECTION, CONSENT, GUARDIANSHIP, BREAK_GLASS)
-NUMBERED = TABLES
+_RIGHTS = (OBJECTION, CONSENT, GUARDIANSHIP, BREAK_GLASS)
+#: All of the room, in the order in which one refers to another.
+TABLES = (*_RIGHTS, *audit.TABLES, *accounts.TABLES, *systems.TABLES)
+#: Those whose rows are numbered by the database.
+NUMBERED = (*_RIGHTS, *audit.NUMBERED, *accounts.NUMBERED, *systems.NUMBERED)

@@ -28,8 +28,8 @@ def verify(loaded: Loaded, kept: str) -> None:
 
     log.configure(loaded.settings.log_format, loaded.settings.log_level)
     number, _, head = kept.partition(":")
-    if kept and not (number.isdecimal() and len(head) == 64):
-        raise click.BadParameter("is a number, a colon and 64 hexadecimal digits", param_hint="--head")
+    if kept and not (number.isdecimal() and int(number) and len(head) == 64):
+        raise click.BadParameter("is a number from 1, a colon and 64 hexadecimal digits", param_hint="--head")
     with faults_said():
         found, holds = app.check_audit(loaded.settings, int(number) if kept else 0, head.lower())
     if found.first_fault is not None:

@@ -16,10 +16,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
-from huitong.access import audit_tables as audit
 from huitong.access import tables as access
-from huitong.access.accounts import tables as accounts
-from huitong.access.systems import actions as systems
 from huitong.base import log as logs
 from huitong.base.errors import SettingsError, StoreDamaged, StoreUnavailable
 from huitong.base.setting_kinds import DATABASE_URL
@@ -43,9 +40,6 @@ _TABLES = (
     PACK,
     *DIRECTORY,
     *access.TABLES,
-    *audit.TABLES,
-    *accounts.TABLES,
-    *systems.TABLES,
     *people.TABLES,
     STUDY,
     SERIES,
@@ -57,9 +51,6 @@ _TABLES = (
 _NUMBERED = (
     PACK,
     *access.NUMBERED,
-    *audit.NUMBERED,
-    *accounts.NUMBERED,
-    *systems.NUMBERED,
     *people.NUMBERED,
     STUDY,
     SERIES,

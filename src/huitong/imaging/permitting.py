@@ -15,7 +15,7 @@ import orjson
 from huitong.access import auditing
 from huitong.access.auditing import Looked
 from huitong.access.deciding import Action, Decision, Fact, Subject, decide
-from huitong.access.model import Kind
+from huitong.access.model import FREE, Kind
 from huitong.access.remembering import remembered
 from huitong.access.work import Work
 from huitong.base.errors import NotAllowed, NotFound
@@ -26,9 +26,6 @@ from huitong.people.actions import Relations
 from huitong.store.database import Session
 from huitong.wire.query import Match, Query
 
-#: Nothing is decided about these, and nothing written down: who has the command line has the disk, and a network in
-#: the setting `readers` has decided for itself.
-FREE = frozenset({Kind.OPEN, Kind.OPERATOR})
 #: Studies of one UID, of as many institutions; studies of one person that are looked at, the newest first.
 _SAME_UID, _OF_PERSON = 8, 5000
 _COLUMNS = "pk, institution, study_uid, patient_pk, shown, attributes"
@@ -98,17 +95,8 @@ def _unknown(work: Work, session: Session, study_uid: str, institution: str | No
 
 def _looked(decision: Decision, study_uid: str, institution: str, related: Relations) -> Looked:
     detail = {"visit": related.visit} if decision.rule == "open visit" and related.visit else {}
-    return Looked(
-        Action.SEE_STUDY.value,
-        decision.allowed,
-        decision.rule,
-        decision.purpose,
-        related.person,
-        "study",
-        study_uid,
-        institution,
-        detail,
-    )
+    whose = {"person": related.person, "kind": "study", "id": study_uid, "institution": institution}
+    return Looked.of(Action.SEE_STUDY, decision, **whose, detail=detail)
 
 
 def decided_on(work: Work, row: Any, related: Relations) -> Decision:
@@ -203,8 +191,7 @@ def _as_shown(work: Work, study_uid: str, institution: str | None) -> bool:
 def _own(work: Work) -> Seen:
     own = work.institution or ""
     decision = decide(work.asker, Action.LIST_STUDIES, Subject("list", own))
-    said = (Action.LIST_STUDIES.value, decision.allowed, decision.rule, decision.purpose)
-    auditing.once(work, Looked(*said, "", "list", "", own))
+    auditing.once(work, Looked.of(Action.LIST_STUDIES, decision, kind="list", institution=own))
     return Seen(institution=own) if decision.allowed else Seen(pks=[])
 
 
@@ -264,8 +251,7 @@ def _related(work: Work, session: Session, rows: Sequence[Any]) -> dict[int | No
 
 def _listed(decision: Decision, related: Relations) -> Looked:
     """One line for all studies of a person by one rule."""
-    said = (Action.LIST_STUDIES.value, decision.allowed, decision.rule, decision.purpose)
-    return Looked(*said, related.person, "person", related.person)
+    return Looked.of(Action.LIST_STUDIES, decision, person=related.person, kind="person", id=related.person)
 
 
 # --- sending ---
@@ -274,9 +260,5 @@ def _listed(decision: Decision, related: Relations) -> Looked:
 def permit_sending(work: Work) -> None:
     """Raises NotAllowed for whoever is no institution's system."""
     subject = Subject("study", work.institution or "")
-    if not work.may_send or not _sends(work, subject):
+    if not work.may_send or not decide(work.asker, Action.SEND_IMAGES, subject).allowed:
         raise NotAllowed("sending is for institutions")
-
-
-def _sends(work: Work, subject: Subject) -> bool:
-    return decide(work.asker, Action.SEND_IMAGES, subject).allowed

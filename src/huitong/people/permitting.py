@@ -10,14 +10,11 @@ from collections.abc import Iterable
 from huitong.access import auditing
 from huitong.access.auditing import Looked
 from huitong.access.deciding import Action, Decision, Subject, decide
-from huitong.access.model import Asker, Kind
+from huitong.access.model import FREE, Asker
 from huitong.access.work import Work
 from huitong.base.errors import NotAllowed, NotFound
 from huitong.people.model import Record
 from huitong.people.relations import Relations, of_person
-
-#: These have no relation to anybody, and nothing is written down of them.
-FREE = frozenset({Kind.OPEN, Kind.OPERATOR})
 
 
 def permit_person(work: Work, exchange_id: str, action: Action, what: str = "person") -> None:
@@ -30,8 +27,8 @@ def permit_person(work: Work, exchange_id: str, action: Action, what: str = "per
     decision = decide(work.asker, action, Subject("person", "", related.person, related.facts))
     if not related.person:
         decision = Decision(False, "unknown")
-    said = (action.value, decision.allowed, decision.rule, decision.purpose)
-    auditing.once(work, Looked(*said, related.person, "person", related.person or exchange_id))
+    whose = {"person": related.person, "kind": "person", "id": related.person or exchange_id}
+    auditing.once(work, Looked.of(action, decision, **whose))
     if not decision.allowed:
         raise NotFound(what)
 
@@ -58,8 +55,7 @@ def permit(work: Work, action: Action) -> None:
     """For what is about nobody in particular. Raises NotAllowed."""
     decision = decide(work.asker, action, Subject("list", work.institution or ""))
     if work.asker.kind not in FREE:
-        said = (action.value, decision.allowed, decision.rule, decision.purpose)
-        auditing.once(work, Looked(*said, "", "list", "", work.institution or ""))
+        auditing.once(work, Looked.of(action, decision, kind="list", institution=work.institution or ""))
     if not decision.allowed:
         raise NotAllowed("this is not for the asker to do")
 

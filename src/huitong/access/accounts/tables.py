@@ -60,5 +60,5 @@ SIGN_IN_FAILURE = Table(
 Index("sign_in_failure_by_time", SIGN_IN_FAILURE.c.last_at_ms)
 
 TABLES = (ACCOUNT, SESSION, SIGN_IN_FAILURE)
-#: As `access.tables.NUMBERED`.
+#: Those whose rows are numbered by the database.
 NUMBERED = (ACCOUNT, SESSION)

@@ -12,7 +12,6 @@ from typing import Any
 from huitong.access.systems import assertions, records
 from huitong.access.systems.keys import Keys, check_url, read_keys
 from huitong.access.systems.model import Client, Granted, Token, TokenRefused
-from huitong.access.systems.tables import NUMBERED, TABLES
 from huitong.access.work import Work
 from huitong.base.clock import Clock
 from huitong.base.errors import BadRequest, NotAllowed, NotFound
@@ -22,7 +21,7 @@ from huitong.store import ledger
 from huitong.store.store import Store
 from huitong.wire.smart import granted, read_scope, read_scopes, written
 
-__all__ = ["NUMBERED", "PREFIX", "TABLES", "Systems", "add_client", "change_keys", "list_clients", "set_active"]
+__all__ = ["PREFIX", "Systems", "add_client", "change_keys", "list_clients", "set_active"]
 
 #: Access tokens begin with it, so that they are told from institutions' own tokens and found by scanners of secrets.
 PREFIX = "huitong_at_"
