@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,9 @@ from huitong.imaging.model import Expected, Kept, StudyRow
 from huitong.people import actions as people
 from huitong.store.store import Store
 from huitong.wire.query import Condition, Found, Level, Match, Query
+
+#: This machine may see all, where a test does not say otherwise: most are not about who may.
+LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 
 
 @dataclass
@@ -75,8 +79,16 @@ class TestArchive:
 def settings_for(folder: Path, **more: Any) -> Settings:
     return Settings(
         data=folder,
-        demo=True,
-        **{"settle_s": 0.0, "keep_free_bytes": 0, "totp_roles": "", **settings_of(folder), **more},
+        **{
+            "demo": True,
+            "settle_s": 0.0,
+            "keep_free_bytes": 0,
+            "totp_roles": "",
+            "readers": LOOPBACK,
+            "registrars": LOOPBACK,
+            **settings_of(folder),
+            **more,
+        },
     )
 
 

@@ -15,7 +15,9 @@ from uuid import uuid4
 import httpx
 from tests.homes import flags_of, with_flags
 
-_QUICK = ("--settle-s", "0.5", "--keep-free-bytes", "0")
+#: This machine may see all, where a test does not say otherwise: most are not about who may.
+_OPEN = ("--readers", "127.0.0.0/8", "--registrars", "127.0.0.0/8")
+_QUICK = ("--settle-s", "0.5", "--keep-free-bytes", "0", *_OPEN)
 
 
 class Server:

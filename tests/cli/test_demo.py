@@ -6,26 +6,36 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from urllib.request import urlopen
 
 import pytest
+from tests.archives import LOOPBACK, archive_in
 
+from huitong.access import auditing
+from huitong.access.accounts.demo import PASSWORD, STAFF
 from huitong.app import Serving, serve
+from huitong.base.errors import NotSignedIn
 from huitong.base.setting_kinds import Address
 from huitong.base.settings import Settings, load
 from huitong.cli import demo
+from huitong.cli.demo_accounts import add_demo_accounts
+from huitong.cli.demo_story import tell_story
 from huitong.cli.phantom import ct, ecg_file
+from huitong.cli.phantom.messages import registrations
 from huitong.cli.phantom.persons import ELSEWHERE, MAYBE, persons_files
-from huitong.cli.sending import Part10, SendingFailed, association, stow
+from huitong.cli.sending import Part10, SendingFailed, association, send_messages, stow
 from huitong.imaging.actions import list_studies
 from huitong.people import actions as people
 from huitong.wire.query import Level, Query
 
 
 @asynccontextmanager
-async def _server(data: Path) -> AsyncIterator[tuple[Settings, Serving]]:
-    settings = Settings(data=data, demo=True, http=Address("127.0.0.1", 0), dimse=Address("127.0.0.1", 0))
+async def _server(data: Path, **more: Any) -> AsyncIterator[tuple[Settings, Serving]]:
+    here = Address("127.0.0.1", 0)
+    settings = Settings(data=data, demo=True, totp_roles="", http=here, dimse=here, mllp=here, **more)
     ready: asyncio.Future[Serving] = asyncio.get_running_loop().create_future()
     task = asyncio.create_task(serve(settings, ready.set_result))
     done, _ = await asyncio.wait({task, ready}, return_when=asyncio.FIRST_COMPLETED)
@@ -56,7 +66,7 @@ def test_the_shipped_files_are_there_and_none_is_a_directory() -> None:
 
 
 async def test_both_hospitals_studies_arrive(tmp_path: Path) -> None:
-    async with _server(tmp_path) as (settings, serving):
+    async with _server(tmp_path, readers=LOOPBACK) as (settings, serving):
         await asyncio.to_thread(demo.send_all, settings, serving.http_port, serving.dimse_port, 3, ["ecg"])
         counted = await asyncio.to_thread(demo.studies_found, Address("127.0.0.1", serving.http_port))
         rows, found = list_studies(serving.archive.access.local(), Query(Level.STUDY, limit=100))
@@ -96,6 +106,37 @@ async def test_one_patient_is_joined_by_certificate_and_a_third_record_waits_for
         assert ids[here] == ids[there] != ids[third]
         (asked,) = people.questions(work)
         assert third in (asked.low.key, asked.high.key)
+
+
+async def test_a_doctor_opens_another_hospitals_images_once_a_visit_is_open(tmp_path: Path) -> None:
+    said: list[str] = []
+    async with _server(tmp_path) as (settings, serving):
+        http, mllp = Address("127.0.0.1", serving.http_port), Address("127.0.0.1", serving.mllp_port or 0)
+        await asyncio.to_thread(demo.send_all, settings, serving.http_port, serving.dimse_port, 1, [])
+        for _ in range(2):  # a second start changes nothing
+            await asyncio.to_thread(add_demo_accounts, serving.archive.access)
+        await asyncio.to_thread(send_messages, mllp, registrations(datetime.now(UTC)))
+        assert await asyncio.to_thread(tell_story, http, mllp, said.append)
+        work = serving.archive.access.local()
+        (stay,) = people.visits(work, "YUNCHENG", MAYBE.number)
+        offered = await asyncio.to_thread(_read, f"http://{http}/sign-in")
+        lines = auditing.lines(serving.archive.store)
+    assert "404 Not Found, as no visit" in said[1]
+    assert "200 OK, as a visit is open" in said[3]
+    assert [each.looked.allowed for each in lines if each.looked.kind == "study"] == [False, True, False]
+    assert stay.closed_at is not None
+    assert all(each in offered for each in ("薛文静", "王晓东", "监督员"))
+
+
+def test_the_demos_password_opens_nothing_elsewhere(tmp_path: Path) -> None:
+    with archive_in(tmp_path) as archive:
+        add_demo_accounts(archive.access)
+        assert [each.name for each in archive.access.accounts.of_demo()] == [each.name for each in STAFF]
+        archive.access.accounts.sign_in("xuewenjing", PASSWORD, "127.0.0.1")
+    with archive_in(tmp_path, demo=False) as archive:
+        assert archive.access.accounts.of_demo() == []
+        with pytest.raises(NotSignedIn):
+            archive.access.accounts.sign_in("xuewenjing", PASSWORD, "127.0.0.1")
 
 
 async def test_an_unknown_hospital_is_turned_away_by_both_doors(tmp_path: Path) -> None:

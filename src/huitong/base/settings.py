@@ -12,7 +12,6 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from difflib import get_close_matches
-from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -130,11 +129,13 @@ class Settings:
         None, kinds.OPTIONAL_PATH, "",
         "TOML file that lists the institutions: code, name, AE titles, networks, token digests.")
     readers: tuple[Network, ...] = _row(
-        (ip_network("127.0.0.0/8"), ip_network("::1/128")), kinds.NETWORKS, "",
-        "Addresses that may search and view without a token, until sign-in exists.")
+        (), kinds.NETWORKS, "",
+        "Addresses that may search and view all without signing in: a closed network that decides for itself who may."
+        " Nothing is decided or written down about them. Empty: everybody signs in.")
     registrars: tuple[Network, ...] = _row(
-        (ip_network("127.0.0.0/8"), ip_network("::1/128")), kinds.NETWORKS, "",
-        "Addresses from which it may be said which patient numbers are one person, until sign-in exists.")
+        (), kinds.NETWORKS, "",
+        "Addresses from which it may be said, without signing in, which patient numbers are one person. Empty:"
+        " registrars sign in.")
     session_idle_s: float = _row(
         1800.0, kinds.NUMBER, "s",
         "Who is signed in and does nothing for so long has to sign in anew.", minimum=60)

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import replace
+from datetime import UTC, datetime
 from http import HTTPStatus
 from http.client import HTTPConnection
 from itertools import chain, islice
@@ -23,20 +24,24 @@ import pydicom
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from huitong.access.accounts.demo import PASSWORD
 from huitong.app import Serving, serve
 from huitong.base import log
 from huitong.base.errors import SettingsError
 from huitong.base.setting_kinds import Address
 from huitong.base.settings import PREFIX, Loaded, Settings
 from huitong.cli import servers
+from huitong.cli.demo_accounts import add_demo_accounts
 from huitong.cli.demo_directory import load_demo_directory
+from huitong.cli.demo_story import tell_story
 from huitong.cli.dicomdir import is_dicomdir
 from huitong.cli.options import ALL_GOOD, SOME_WRONG, console
 from huitong.cli.phantom import ct
 from huitong.cli.phantom.ct import SLICES
 from huitong.cli.phantom.elsewhere import made_elsewhere
+from huitong.cli.phantom.messages import registrations
 from huitong.cli.phantom.persons import persons_files
-from huitong.cli.sending import Part10, association, stow
+from huitong.cli.sending import Part10, association, send_messages, stow
 
 HOSPITALS = ("TAIYUAN", "YUNCHENG")
 DEMO_FOLDER, SCALED_FOLDER = Path("run/demo"), Path("run/demo-scaled")
@@ -44,6 +49,8 @@ DEMO_FOLDER, SCALED_FOLDER = Path("run/demo"), Path("run/demo-scaled")
 MARK = "demo-sent"
 #: Files of one STOW-RS request.
 STOW_FILES = 8
+#: Set aside for HL7.
+MLLP_PORT = 2575
 SETTLE_S = 5.0
 _START_S = 60.0
 #: Of the files that pydicom ships: real CT, MR and CR studies of three patients, and kinds that the phantoms lack.
@@ -96,7 +103,12 @@ def _second_server(settings: Settings) -> Iterator[Address]:
     http = Address(settings.http.host, settings.http.port + 1)
     flags = {"data": f"{settings.data}/second", "http": str(http), "dimse": str(settings.dimse.port + 1)}
     same = {"database": settings.database, "blobs": settings.blobs, "s3_key_id": settings.s3_key_id}
-    told = {"s3_secret": settings.s3_secret, "settle_s": f"{settings.settle_s:g}", "log_level": "warning"}
+    told = {
+        "s3_secret": settings.s3_secret,
+        "settle_s": f"{settings.settle_s:g}",
+        "log_level": "warning",
+        "totp_roles": settings.totp_roles,
+    }
     environment = {f"{PREFIX}{name}".upper(): value for name, value in (flags | same | told).items()}
     command = [sys.executable, "-m", "huitong.cli", "serve", "--demo"]
     process = subprocess.Popen(command, env={**os.environ, **environment}, stderr=subprocess.DEVNULL)
@@ -128,12 +140,12 @@ def _serve_and_send(settings: Settings, out: Console, once: bool, others: Sequen
         def send() -> None:
             nonlocal good
             try:
-                _send_and_say(settings, serving, out)
+                told = _send_and_say(settings, serving, out)
                 here = Address(settings.http.host, serving.http_port)
                 found = [studies_found(http) for http in (here, *others)]
                 for http in others:
                     out.print(f"The same studies are at http://{http}/, served by a second process.", soft_wrap=True)
-                good = all(all(each.values()) and each == found[0] for each in found)
+                good = told and all(all(each.values()) and each == found[0] for each in found)
             finally:
                 if once:
                     loop.call_soon_threadsafe(serving.stop.set)
@@ -150,19 +162,23 @@ def studies_found(http: Address) -> dict[str, int]:
     for code in HOSPITALS:
         connection = HTTPConnection(http.host, http.port, timeout=30)
         with closing(connection):
-            connection.request("GET", f"/dicom-web/at/{code}/studies?limit=100")
+            token = {"Authorization": f"Bearer demo-{code}"}
+            connection.request("GET", f"/dicom-web/at/{code}/studies?limit=100", headers=token)
             found[code] = len(json.loads(connection.getresponse().read() or b"[]"))
     return found
 
 
 def demo_settings(loaded: Loaded, folder: Path = DEMO_FOLDER) -> Settings:
     """The settings in force, with the demo's own where the operator chose nothing."""
-    wanted: dict[str, Any] = {"data": folder, "settle_s": SETTLE_S}
+    # Whoever tries the demo has no authenticator to enrol.
+    wanted: dict[str, Any] = {"data": folder, "settle_s": SETTLE_S, "mllp": Address("", MLLP_PORT), "totp_roles": ""}
     chosen = {name: value for name, value in wanted.items() if loaded.sources[name] == "default"}
     return replace(loaded.settings, demo=True, **chosen)
 
 
-def _send_and_say(settings: Settings, serving: Serving, out: Console) -> None:
+def _send_and_say(settings: Settings, serving: Serving, out: Console) -> bool:
+    """Whether what is shown of access was as it should be."""
+    good = False
     page = f"http://{Address(settings.http.host, serving.http_port)}/"
     out.print(f"Huitong is at {page}")
     mark = settings.data / MARK
@@ -172,13 +188,26 @@ def _send_and_say(settings: Settings, serving: Serving, out: Console) -> None:
             out.print("The studies of an earlier run are there.")
         else:
             send_all(settings, serving.http_port, serving.dimse_port)
+            if serving.mllp_port:
+                mllp = Address(settings.dimse.host, serving.mllp_port)
+                send_messages(mllp, registrations(datetime.now(UTC)))
             mark.touch()
+        add_demo_accounts(serving.archive.access)
+        good = _tell(settings, serving, out)
     except Exception as error:  # the server goes on; whoever started the demo has to see why it is empty
         log.logger(__name__).exception("the demo could not send", error=type(error).__name__)
         out.print(f"Sending failed: {error}")
     if card := card_page(Address(settings.http.host, serving.http_port)):
         out.print(f"The health card of 王晓东 is at {card}; scan it at {page}health-card", soft_wrap=True)
     out.print(words(page, settings.dimse.host, serving.dimse_port, settings.ae_title), soft_wrap=True)
+    return good
+
+
+def _tell(settings: Settings, serving: Serving, out: Console) -> bool:
+    if not serving.mllp_port:
+        return True
+    http, mllp = Address(settings.http.host, serving.http_port), Address(settings.dimse.host, serving.mllp_port)
+    return tell_story(http, mllp, lambda line: out.print(line, soft_wrap=True))
 
 
 def card_page(http: Address) -> str:
@@ -197,7 +226,7 @@ def words(page: str, dimse_host: str, dimse_port: int, ae_title: str) -> str:
     """Where to look, and the three lines with which a stranger sends a file."""
     peer = f"-aet TAIYUAN -aec {ae_title} {dimse_host} {dimse_port}"
     return (
-        f"\nOpen   {page}\n\n"
+        f"\nOpen   {page}   and sign in as one of the people it names (their password is {PASSWORD})\n\n"
         f"王晓东 has images at two hospitals under two numbers, joined by his citizen number: {page}people?q=王晓东\n"
         f"Whether 王小东 is the same person is for a human to say: {page}questions\n\n"
         "Send an image of your own from another terminal:\n\n"

@@ -1,4 +1,4 @@
-"""Sending as hospitals do, over real sockets: C-STORE by our own upper layer, STOW-RS by the standard library."""
+"""Sending as hospitals do, over real sockets: C-STORE and MLLP by our own layers, STOW-RS by the standard library."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ from huitong.wire.dimse import (
 )
 from huitong.wire.dimse.command import c_store_request
 from huitong.wire.dimse.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION
+from huitong.wire.hl7 import Framer, framed, parse
 
 TIMEOUT_S = 60
 T = TypeVar("T")
@@ -125,6 +126,20 @@ def association(to: Address, calling: str, called: str, kinds: Iterable[tuple[st
         storer.associate(calling, called, kinds)
         yield storer
         storer.release()
+
+
+def send_messages(to: Address, messages: Iterable[bytes]) -> None:
+    """HL7 v2 messages over one MLLP connection, each when the one before was accepted; raises SendingFailed."""
+    framer = Framer(1 << 16)
+    with socket.create_connection((to.host, to.port), TIMEOUT_S) as sock:
+        for message in messages:
+            sock.sendall(framed(message))
+            while not (answers := framer.feed(received := sock.recv(65536))):
+                if not received:
+                    raise SendingFailed("the peer closed the connection")
+            acknowledged = next((line for line in parse(answers[0].content).segments if line.name == "MSA"), None)
+            if acknowledged is None or acknowledged.value(1) != "AA":
+                raise SendingFailed(f"HL7 v2 answer {answers[0].content[:300]!r}")
 
 
 def stow(to: Address, token: str, files: Iterable[bytes]) -> None:

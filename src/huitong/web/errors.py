@@ -27,11 +27,8 @@ _CUT = (
 _WORDS = {
     400: _CUT,
     401: (
-        _("Reading needs a sign-in from here"),
-        _(
-            "Your computer is not among those that may read. "
-            "Ask whoever runs this server to add its address to the setting `readers`."
-        ),
+        _("Sign in to see this"),
+        _("Your sign-in has ended, or there was none. Sign in and open this page again."),
     ),
     403: (_("You may not see this"), _("Ask whoever runs this server, if you think you should.")),
     404: (

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from huitong.access.accounts import demo
 from huitong.access.accounts.model import SignedIn, Stage
 from huitong.access.accounts.secrets import totp_uri
 from huitong.access.actions import SESSION_COOKIE
@@ -39,9 +40,7 @@ class SignInPages:
 
     async def ask(self, request: Request) -> Response:
         """The form."""
-        return self._page(
-            request, "sign-in.html", 200, next=own_path(request.query_params.get("next", "/")), wrong=False
-        )
+        return await self._sign_in_page(request, own_path(request.query_params.get("next", "/")), wrong=False)
 
     async def sign_in(self, request: Request) -> Response:
         """Name and password. Raises NotAllowed for another site's page."""
@@ -52,7 +51,7 @@ class SignInPages:
         try:
             signed_in = await to_thread.run_sync(self.accounts.sign_in, name, password, _host(request))
         except NotSignedIn:
-            return self._page(request, "sign-in.html", 401, next=target, wrong=True)
+            return await self._sign_in_page(request, target, wrong=True)
         return self._go_on(request, signed_in, target)
 
     async def ask_code(self, request: Request) -> Response:
@@ -77,6 +76,11 @@ class SignInPages:
         response = RedirectResponse("/sign-in", 303)
         response.delete_cookie(SESSION_COOKIE, path="/")
         return response
+
+    async def _sign_in_page(self, request: Request, target: str, *, wrong: bool) -> Response:
+        offered = await to_thread.run_sync(self.accounts.of_demo)
+        values = {"offered": offered, "names": self.place.institution_names(request), "password": demo.PASSWORD}
+        return self._page(request, "sign-in.html", 401 if wrong else 200, next=target, wrong=wrong, **values)
 
     async def _code_page(self, request: Request, target: str, *, wrong: bool) -> Response:
         try:

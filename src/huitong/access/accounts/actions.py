@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from huitong.access.accounts import records, secrets
+from huitong.access.accounts import demo, records, secrets
 from huitong.access.accounts.model import Account, Session, SignedIn, Stage, folded_name
 from huitong.access.accounts.sessions import Sessions
 from huitong.access.model import Kind, Role
@@ -37,10 +37,18 @@ class Accounts:
         allowed = self._attempt(name, host, at)
         with self._store.database.read() as tx:
             account, (kept, _) = records.account(tx, name), records.secrets_of(tx, name)
-        right = secrets.password_is(password, kept)
+        right = secrets.password_is(password, kept) and (password != demo.PASSWORD or self._store.settings.demo)
         if not (allowed and right and account is not None and account.active):
             raise NotSignedIn(_REFUSED)
         return self._begin(account, self._first_stage(account), host, at)
+
+    def of_demo(self) -> list[Account]:
+        """The demo's accounts that there are, to be offered at sign-in; none without the setting `demo`."""
+        if not self._store.settings.demo:
+            return []
+        with self._store.database.read() as tx:
+            found = (records.account(tx, name) for name in demo.NAMES)
+            return [each for each in found if each is not None and each.active]
 
     def give_code(self, secret: str, code: str, host: str) -> SignedIn:
         """The second step: a code of the authenticator, or the first of one that is enrolled. Raises NotSignedIn."""
