@@ -9,6 +9,7 @@ from ipaddress import ip_address
 from huitong.access.accounts.actions import Accounts
 from huitong.access.accounts.sessions import Sessions
 from huitong.access.model import Asker, Kind, Need, Role
+from huitong.access.openid.actions import OpenId
 from huitong.access.systems.actions import PREFIX, Systems
 from huitong.access.work import Work
 from huitong.base.clock import Clock, now
@@ -30,6 +31,7 @@ class Access:
         self._store, self._clock = store, clock
         self.directory = directory
         self.accounts = Accounts(store, Sessions(store, clock), clock)
+        self.openid = OpenId(store, self.accounts, clock) if store.settings.oidc_issuer else None
         self.systems = Systems(store, clock, lambda code: directory.get(code) is not None)
 
     def by_ae(self, calling_aet: str, host: str, certificate: str = "") -> Work:
