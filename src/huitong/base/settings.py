@@ -103,6 +103,10 @@ class Settings:
     dimse_clients: Path | None = _row(
         None, kinds.OPTIONAL_PATH, "",
         "Authorities (PEM) by one of which the certificate of a DICOM sender must be signed. Empty: none is asked for.")
+    dimse_revoked: Path | None = _row(
+        None, kinds.OPTIONAL_PATH, "",
+        "Revoked certificates (CRL, PEM) of the authorities in `dimse_clients`: one list of each, in one file, none of"
+        " them past its nextUpdate. Empty: nobody looks.")
     mllp: Address | None = _row(
         None, kinds.OPTIONAL_PORT, "",
         "Where HL7 v2 messages are accepted over MLLP; 2575 is its port. A bare port listens on the host of `http`."
@@ -116,6 +120,10 @@ class Settings:
     mllp_clients: Path | None = _row(
         None, kinds.OPTIONAL_PATH, "",
         "Authorities (PEM) by one of which the certificate of an MLLP sender must be signed. Empty: none is asked for.")
+    mllp_revoked: Path | None = _row(
+        None, kinds.OPTIONAL_PATH, "",
+        "Revoked certificates (CRL, PEM) of the authorities in `mllp_clients`: one list of each, in one file, none of"
+        " them past its nextUpdate. Empty: nobody looks.")
     public_url: str = _row(
         "", kinds.ORIGIN, "",
         "By which address others reach `http`, as https://exchange.example: what clients must name in assertions."
@@ -326,6 +334,8 @@ class Settings:
         if self.dimse_certificate is None and (self.dimse_key or self.dimse_clients):
             raise SettingsError("`dimse_key` and `dimse_clients` go with `dimse_certificate`, which is empty")
         self._check_provider()
+        if (self.dimse_revoked and not self.dimse_clients) or (self.mllp_revoked and not self.mllp_clients):
+            raise SettingsError("`dimse_revoked` goes with `dimse_clients`, `mllp_revoked` with `mllp_clients`")
         if self.page_rows > self.page_rows_limit:
             raise SettingsError(
                 f"`page_rows` ({self.page_rows}) is more than `page_rows_limit` ({self.page_rows_limit})"

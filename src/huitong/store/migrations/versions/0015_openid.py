@@ -33,4 +33,5 @@ def upgrade() -> None:
         sa.Column("began_at_ms", sa.BigInteger, nullable=False),
     )
     op.create_index("provider_session_by_sub", "provider_session", ["issuer", "sub"])
+    op.add_column("endpoint", sa.Column("certificate_name", _WORDS, nullable=False, server_default=""))
     op.create_index("provider_session_by_start", "provider_session", ["began_at_ms"])
