@@ -172,6 +172,7 @@ def test_it_can_be_left_off_at_the_provider(tab: Page, context: BrowserContext, 
     tab.wait_for_url(f"{place.base}/sign-in/openid/back*")
     assert tab.get_by_role("alert").is_visible()
     assert not is_signed_in(context)
+    assert tab.input_value("input[name=next]", strict=True) == "/people"  # it is not forgotten where they were going
 
 
 def _callback(tab: Page, name: str = "zhang") -> str:

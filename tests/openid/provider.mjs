@@ -1,5 +1,5 @@
 // An OpenID Provider that others wrote (oidc-provider, certified by the OpenID Foundation), as a process of its own.
-// Its one argument is JSON: port, modules (folder of node_modules), client, keys (JWKs), inIdToken. It prints "ready".
+// Its one argument is JSON: port, modules (folder of node_modules), client, methods, keys (JWKs), inIdToken. It prints "ready".
 // Anybody signs in under any name with any password; groups and org are those below.
 // What no provider does it is made to do by a word in `tamper`, which a POST to /tamper changes.
 import { createHmac } from 'node:crypto';
@@ -20,7 +20,7 @@ const provider = new Provider(issuer, {
   cookies: { keys: ['of this test alone'] },
   conformIdTokenClaims: !given.inIdToken,
   claims: { openid: ['sub'], profile: ['preferred_username', 'name', 'groups', 'org'] },
-  clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'private_key_jwt'],
+  clientAuthMethods: given.methods,
   // As published it calls no loopback address, where we are.
   fetch: (address, { dispatcher, ...options }) => fetch(address, options),
   features: {

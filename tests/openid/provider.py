@@ -40,7 +40,14 @@ def made_key(kid: str) -> dict[str, Any]:
 class Provider:
     """Signs anybody in; started, stopped and made to lie as tests want it."""
 
-    def __init__(self, base: str, *, in_id_token: bool = True, client: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        base: str,
+        *,
+        in_id_token: bool = True,
+        client: dict[str, Any] | None = None,
+        methods: list[str] | None = None,
+    ) -> None:
         """`base`: address of the one client."""
         if shutil.which("node") is None or not (NODE_MODULES / "oidc-provider").is_dir():
             pytest.skip("node or oidc-provider is not installed; `make setup` does it")
@@ -56,12 +63,14 @@ class Provider:
             "backchannel_logout_session_required": True,
             **(client or {}),
         }
+        self.client = {name: value for name, value in self.client.items() if value is not None}
+        self._methods = methods or ["client_secret_basic", "client_secret_post", "private_key_jwt"]
         self._process: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
         given = {
             "port": self.port, "modules": str(NODE_MODULES), "client": self.client, "keys": self.keys,
-            "inIdToken": self._in_id_token, "stranger": self._stranger,
+            "inIdToken": self._in_id_token, "stranger": self._stranger, "methods": self._methods,
         }  # fmt: skip
         command = ["node", str(_SCRIPT), json.dumps(given)]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)

@@ -58,7 +58,7 @@ def openid_routes(openid: OpenId | None, go_on: GoOn, fail: Fail) -> list[BaseRo
         try:
             came = await to_thread.run_sync(known().come_back, said, kept, host)
         except SignInFailed as failed:
-            response = _failed(request, failed, "/")
+            response = _failed(request, failed, own_path(failed.target))
         else:
             response = go_on(request, came.signed_in, own_path(came.target))
         response.delete_cookie(_COOKIE, path=_PATH)

@@ -7,6 +7,7 @@ sessions, roles and authenticator are as those of any other.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlencode
@@ -63,11 +64,11 @@ class OpenId:
     def come_back(self, said: Mapping[str, str], cookie: str, host: str) -> CameBack:
         """`said` is the query with which the browser came. Raises SignInFailed. Blocks, and waits for the provider."""
         begun = Begun.read(cookie, said.get("state", ""), self._clock())
-        self._check_answer(said)
-        provided = self._provided(said["code"], begun)
-        account = account_of(self._store, provided, self._mapping, self._clock())
-        strong = self._is_strong(provided)
-        return CameBack(self._accounts.begin_provided(account, provided, host, strong=strong), begun.target)
+        try:
+            return CameBack(self._signed_in(said, begun, host), begun.target)
+        except SignInFailed as failed:
+            failed.target = begun.target
+            raise
 
     def end_url(self, id_token: str) -> str | None:
         """Where the browser ends the provider's session, too (RP-Initiated Logout 1.0); None where it cannot."""
@@ -92,13 +93,21 @@ class OpenId:
         whose = tokens.logout_claims(logout_token, self._expected(), self._provider.key)
         return self._accounts.end_provided(self._settings.oidc_issuer, whose.sub, whose.sid)
 
+    def _signed_in(self, said: Mapping[str, str], begun: Begun, host: str) -> SignedIn:
+        self._check_answer(said)
+        provided = self._provided(said["code"], begun)
+        account = account_of(self._store, provided, self._mapping, self._clock())
+        return self._accounts.begin_provided(account, provided, host, strong=self._is_strong(provided))
+
     def _check_answer(self, said: Mapping[str, str]) -> None:
         issuer = self._settings.oidc_issuer
         wants_issuer = self._provider.document().get("authorization_response_iss_parameter_supported") is True
         if said.get("iss", None if wants_issuer else issuer) != issuer:
             raise SignInFailed(Reason.UNPROVED, "the answer is of another issuer")
         if "error" in said:
-            raise SignInFailed(Reason.CANCELLED, said["error"][:40])
+            # A word (RFC 6749 4.1.2.1), and nothing else that somebody writes into an address.
+            known = re.fullmatch("[a-z_]{1,40}", said["error"])
+            raise SignInFailed(Reason.CANCELLED, known[0] if known else "an error that is none")
         if not said.get("code"):
             raise SignInFailed(Reason.UNPROVED, "no code")
 

@@ -31,6 +31,8 @@ class SignInFailed(CallerFault):
     def __init__(self, reason: Reason, detail: str) -> None:
         super().__init__(detail)
         self.reason = reason
+        #: Where they wanted to go, as far as that is known.
+        self.target = "/"
 
 
 @dataclass(frozen=True, slots=True)
