@@ -1,8 +1,11 @@
 // An OpenID Provider that others wrote (oidc-provider, certified by the OpenID Foundation), as a process of its own.
-// Its one argument is JSON: port, modules (folder of node_modules), client, methods, keys (JWKs), inIdToken. It prints "ready".
+// Its one argument is JSON: port, modules (folder of node_modules), client, methods, keys (JWKs), inIdToken, tls (files of
+// certificate and key, or null). It prints "ready".
 // Anybody signs in under any name with any password; groups and org are those below.
 // What no provider does it is made to do by a word in `tamper`, which a POST to /tamper changes.
 import { createHmac } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { createServer } from 'node:https';
 import { createRequire } from 'node:module';
 import { pathToFileURL } from 'node:url';
 
@@ -13,7 +16,7 @@ const { default: Provider } = await from('oidc-provider');
 const { SignJWT, importJWK } = await from('jose');
 
 const GROUPS = { li: ['ward-doctors', 'staff'], liu: ['staff'], chief: ['supervisors'] };
-const issuer = `http://localhost:${given.port}`;
+const issuer = `${given.tls ? 'https' : 'http'}://localhost:${given.port}`;
 const provider = new Provider(issuer, {
   clients: [given.client],
   jwks: { keys: given.keys },
@@ -79,4 +82,7 @@ provider.use(async (ctx, next) => {
 });
 provider.on('server_error', (ctx, error) => console.error(error));
 provider.on('backchannel.error', (ctx, error) => console.error(error));
-provider.listen(given.port, '127.0.0.1', () => console.log('ready'));
+const server = given.tls
+  ? createServer({ cert: readFileSync(given.tls[0]), key: readFileSync(given.tls[1]) }, provider.callback())
+  : provider;
+server.listen(given.port, '127.0.0.1', () => console.log('ready'));

@@ -15,6 +15,7 @@ import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from jwt.algorithms import RSAAlgorithm
+from tests.certificates import Certificate
 
 NODE_MODULES = Path(__file__).parents[2] / "node_modules"
 _SCRIPT = Path(__file__).with_name("provider.mjs")
@@ -47,12 +48,14 @@ class Provider:
         in_id_token: bool = True,
         client: dict[str, Any] | None = None,
         methods: list[str] | None = None,
+        tls: Certificate | None = None,
     ) -> None:
         """`base`: address of the one client."""
         if shutil.which("node") is None or not (NODE_MODULES / "oidc-provider").is_dir():
             pytest.skip("node or oidc-provider is not installed; `make setup` does it")
         self.port, self.keys = free_port(), [made_key("one")]
-        self.issuer = f"http://localhost:{self.port}"
+        self._tls = [str(tls.file), str(tls.key)] if tls is not None else None
+        self.issuer = f"{'https' if tls else 'http'}://localhost:{self.port}"
         self._in_id_token, self._stranger = in_id_token, made_key("one")
         self.client = {
             "client_id": "huitong",
@@ -70,7 +73,7 @@ class Provider:
     def start(self) -> None:
         given = {
             "port": self.port, "modules": str(NODE_MODULES), "client": self.client, "keys": self.keys,
-            "inIdToken": self._in_id_token, "stranger": self._stranger, "methods": self._methods,
+            "inIdToken": self._in_id_token, "stranger": self._stranger, "methods": self._methods, "tls": self._tls,
         }  # fmt: skip
         command = ["node", str(_SCRIPT), json.dumps(given)]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)

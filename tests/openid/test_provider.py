@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 from tests.archives import TestArchive, archive_in
+from tests.certificates import Authority
 from tests.openid.provider import SECRET, Provider, provider_for
 
 from huitong.access.openid.actions import CameBack, OpenId
@@ -43,9 +45,9 @@ def _archive(folder: Path, provider: Provider, **settings: Any) -> Iterator[Test
         yield archive
 
 
-def _agree(address: str, name: str = "li") -> dict[str, str]:
+def _agree(address: str, name: str = "li", verify: Any = True) -> dict[str, str]:
     """As a browser signs in at the provider: the query with which it is sent back."""
-    with httpx.Client() as browser:
+    with httpx.Client(verify=verify) as browser:
         answer = browser.get(address)
         for form in ({"prompt": "login", "login": name, "password": "any"}, {"prompt": "consent"}):
             while answer.is_redirect and not answer.headers["location"].startswith(BASE):
@@ -102,6 +104,20 @@ def test_a_key_proves_who_we_are(tmp_path: Path, kind: str) -> None:
 def test_claims_that_are_not_in_the_id_token_come_from_user_info(tmp_path: Path) -> None:
     with provider_for(BASE, in_id_token=False) as provider, _archive(tmp_path, provider) as archive:
         _is_li(archive)
+
+
+def test_a_provider_speaks_tls_under_an_authority_of_its_own(tmp_path: Path) -> None:
+    authority = Authority(tmp_path, "authority")
+    (tmp_path / "known").mkdir()
+    (tmp_path / "unknown").mkdir()
+    with provider_for(BASE, tls=authority.certificate("provider")) as provider:
+        with _archive(tmp_path / "known", provider, oidc_authorities=authority.file) as archive:
+            address, cookie = _openid(archive).begin("/")
+            said = _agree(address, verify=ssl.create_default_context(cafile=authority.file))
+            assert _openid(archive).come_back(said, cookie, "127.0.0.1").signed_in.session.account.name == "li"
+        with _archive(tmp_path / "unknown", provider) as archive, pytest.raises(SignInFailed) as failed:
+            _openid(archive).begin("/")
+        assert failed.value.reason is Reason.DOWN
 
 
 def test_a_wrong_secret_signs_nobody_in(tmp_path: Path) -> None:
