@@ -162,7 +162,7 @@ def test_an_id_token_that_is_not_right_signs_nobody_in(
         assert tab.get_by_role("alert").is_visible()
         assert not is_signed_in(context)
     tab.click("a.provider")  # and then it is right
-    tab.wait_for_url(f"{place.base}/")
+    tab.wait_for_url(f"{place.base}/people")
     assert is_signed_in(context)
 
 
@@ -302,7 +302,7 @@ def test_keys_are_changed_and_a_provider_that_is_away_leaves_the_other_way_open(
         tab.fill("#name", "zhang")
         tab.fill("#password", PASSWORD)
         tab.click("main form button")
-        tab.wait_for_url(f"{place.base}/")
+        tab.wait_for_url(f"{place.base}/people")
         assert is_signed_in(context)
     finally:
         place.provider.start()
