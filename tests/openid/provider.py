@@ -8,6 +8,7 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,15 @@ def made_key(kid: str) -> dict[str, Any]:
     }
 
 
+@cache
+def _node() -> int:
+    """Major version; 0 without."""
+    if shutil.which("node") is None:
+        return 0
+    said = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout
+    return int(said.strip().removeprefix("v").partition(".")[0])
+
+
 class Provider:
     """Signs anybody in; started, stopped and made to lie as tests want it."""
 
@@ -51,8 +61,8 @@ class Provider:
         tls: Certificate | None = None,
     ) -> None:
         """`base`: address of the one client."""
-        if shutil.which("node") is None or not (NODE_MODULES / "oidc-provider").is_dir():
-            pytest.skip("node or oidc-provider is not installed; `make setup` does it")
+        if _node() < 20 or not (NODE_MODULES / "oidc-provider").is_dir():
+            pytest.skip("Node 20 or oidc-provider is not installed; `make setup` does the latter")
         self.port, self.keys = free_port(), [made_key("one")]
         self._tls = [str(tls.file), str(tls.key)] if tls is not None else None
         self.issuer = f"{'https' if tls else 'http'}://localhost:{self.port}"
