@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from huitong.access.accounts.model import SignedIn, Stage
+from huitong.access.accounts.model import SignedIn, Stage, device_of
 from huitong.access.accounts.secrets import totp_uri
 from huitong.access.actions import SESSION_COOKIE
 from huitong.base.errors import NotSignedIn
@@ -49,8 +49,9 @@ class SignInPages:
         form = await request.form(max_files=0, max_fields=4)
         name, password, target = (str(form.get(field, "")) for field in ("name", "password", "next"))
         target = own_path(target)
+        device = device_of(request.headers.get("user-agent", ""))
         try:
-            signed_in = await to_thread.run_sync(self.accounts.sign_in, name, password, _host(request))
+            signed_in = await to_thread.run_sync(self.accounts.sign_in, name, password, _host(request), device)
         except NotSignedIn:
             return self._page(request, "sign-in.html", 401, next=target, wrong=True)
         return self._go_on(request, signed_in, target)

@@ -11,9 +11,12 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from sqlalchemy import Connection
+
 from huitong.access.accounts import records, secrets
 from huitong.access.accounts.model import Account, Session, SignedIn, Stage, folded_name
 from huitong.access.accounts.sessions import Sessions
+from huitong.access.deciding import Action, Subject, decide
 from huitong.access.model import Kind, Role
 from huitong.access.work import Work
 from huitong.base.clock import Clock, milliseconds
@@ -31,8 +34,11 @@ class Accounts:
     def __init__(self, store: Store, sessions: Sessions, clock: Clock) -> None:
         self._store, self.sessions, self._clock = store, sessions, clock
 
-    def sign_in(self, name: str, password: str, host: str) -> SignedIn:
-        """The first step. Raises NotSignedIn, in the same words and after the same time whatever was wrong."""
+    def sign_in(self, name: str, password: str, host: str, device: str = "") -> SignedIn:
+        """The first step; `device` as in `Session`.
+
+        Raises NotSignedIn, in the same words and after the same time whatever was wrong.
+        """
         name, at = folded_name(name), self._clock()
         allowed = self._attempt(name, host, at)
         with self._store.database.read() as tx:
@@ -40,7 +46,7 @@ class Accounts:
         right = secrets.password_is(password, kept)
         if not (allowed and right and account is not None and account.active):
             raise NotSignedIn(_REFUSED)
-        return self._begin(account, self._first_stage(account), host, at)
+        return self._begin(account, self._first_stage(account), host, at, device)
 
     def give_code(self, secret: str, code: str, host: str) -> SignedIn:
         """The second step: a code of the authenticator, or the first of one that is enrolled. Raises NotSignedIn."""
@@ -58,7 +64,7 @@ class Accounts:
                 self._tell(tx, at, "totp_enrolled", account, account.name)
         if not good:
             raise NotSignedIn(_REFUSED)
-        return self._begin(replace(account, has_totp=True), Stage.FULL, host, at)
+        return self._begin(replace(account, has_totp=True), Stage.FULL, host, at, waiting.device)
 
     def waiting(self, secret: str) -> Session:
         """The sign-in that awaits its code; raises NotSignedIn when there is none, or no more."""
@@ -77,7 +83,7 @@ class Accounts:
 
     def _attempt(self, name: str, host: str, at: datetime) -> bool:
         """Whether one more is allowed; it counts as failed until it succeeds."""
-        limits = {f"account:{name}": SIGN_IN.account_failures, f"address:{host}": SIGN_IN.address_failures}
+        limits = self._limits(name, host)
         since_ms = milliseconds(at) - SIGN_IN.locked_s * 1000
         with self._store.database.write() as tx:
             self._store.database.lock(tx, limits)
@@ -88,7 +94,11 @@ class Accounts:
                     records.set_failures(tx, subject, count + 1, milliseconds(at))
         return allowed
 
-    def _begin(self, account: Account, stage: Stage, host: str, at: datetime) -> SignedIn:
+    @staticmethod
+    def _limits(name: str, host: str) -> dict[str, int]:
+        return {f"account:{name}": SIGN_IN.account_failures, f"address:{host}": SIGN_IN.address_failures}
+
+    def _begin(self, account: Account, stage: Stage, host: str, at: datetime, device: str) -> SignedIn:
         secret, public_id = secrets.new_secret(), random.token_hex(8)
         enrolling = secrets.new_totp() if stage is Stage.ENROL else ""
         settings, at_ms = self._store.settings, milliseconds(at)
@@ -106,10 +116,11 @@ class Accounts:
                 stage=stage.value,
                 totp_secret=enrolling,
                 host=host,
+                device=device,
                 began_at_ms=at_ms,
                 used_at_ms=at_ms,
             )
-        return SignedIn(Session(public_id, account, stage, host, at, at, enrolling), secret)
+        return SignedIn(Session(public_id, account, stage, host, at, at, enrolling, device), secret)
 
     def sign_out(self, secret: str) -> None:
         """Ends the session of this cookie; nothing happens without one."""
@@ -125,6 +136,18 @@ class Accounts:
         with self._store.database.read() as tx:
             return [each for each in records.sessions_of(tx, folded_name(name)) if each.stage is Stage.FULL]
 
+    def end_others(self, work: Work) -> None:
+        """All sessions of whoever asks but the one in which they ask. Raises NotAllowed."""
+        own(work)
+        with self._store.database.write() as tx:
+            records.end_sessions(tx, _others(tx, work))
+        self.sessions.forget()
+
+    def end_all(self, work: Work, name: str) -> None:
+        """Every session of this account, those half begun too. Raises NotAllowed, NotFound."""
+        keep(work)
+        self._change(work, name, "sessions_ended")
+
     def end_session(self, work: Work, name: str, public_id: str) -> None:
         """One of this account's; others are left alone. Raises NotAllowed."""
         _own_or_admin(work, name)
@@ -133,11 +156,17 @@ class Accounts:
             records.end_sessions(tx, own & {public_id})
         self.sessions.forget()
 
-    def all(self, work: Work) -> list[Account]:
-        """Raises NotAllowed."""
-        _admin(work)
+    def all(self, work: Work, text: str = "", *, after: str = "", limit: int | None = None) -> list[Account]:
+        """By name, behind the name `after`; with this text in one of the words about them. Raises NotAllowed."""
+        keep(work)
         with self._store.database.read() as tx:
-            return records.accounts(tx)
+            return records.accounts(tx, folded_name(text), after, limit)
+
+    def get(self, work: Work, name: str) -> Account:
+        """Raises NotAllowed for others' unless asked by an admin, NotFound."""
+        _own_or_admin(work, name)
+        with self._store.database.read() as tx:
+            return _existing(records.account(tx, folded_name(name)), name)
 
     def add(
         self,
@@ -151,7 +180,7 @@ class Accounts:
         person: str = "",
     ) -> Account:
         """A new account: a resident's with `person`, else one of the staff. Raises NotAllowed, BadRequest."""
-        _admin(work)
+        keep(work)
         folded = folded_name(name)
         if not folded or bool(person) == bool(roles):
             raise BadRequest("an account has a name, and either roles or a person")
@@ -176,18 +205,20 @@ class Accounts:
         return made
 
     def set_password(self, work: Work, name: str, password: str, *, old: str | None = None) -> None:
-        """Ends all sessions of the account. The owner gives the old one, an admin resets without.
+        """The owner gives the old one, and all other sessions end; an admin resets without, and all end.
 
         Raises NotAllowed, NotFound, BadRequest, NotSignedIn where the old one is wrong.
         """
+        hashed = secrets.password_hash(password)
         if old is None:
-            _admin(work)
+            keep(work)
         else:
             self._check_own(work, name, old)
-        self._change(work, name, "password_set", password_hash=secrets.password_hash(password))
+        self._change(work, name, "password_set", password_hash=hashed)
 
     def _check_own(self, work: Work, name: str, old: str) -> None:
-        if not work.asker.name or folded_name(name) != work.asker.name:
+        own(work)
+        if folded_name(name) != work.asker.name:
             raise NotAllowed("this is somebody else's account")
         allowed = self._attempt(work.asker.name, work.host, work.now())
         with self._store.database.read() as tx:
@@ -195,31 +226,74 @@ class Accounts:
         if not (secrets.password_is(old, kept) and allowed):
             raise NotSignedIn(_REFUSED)
 
+    def begin_totp(self, work: Work, password: str) -> None:
+        """The session of whoever asks has a new authenticator that awaits its first code.
+
+        Raises NotAllowed, NotSignedIn for a wrong password.
+        """
+        self._check_own(work, work.asker.name, password)
+        with self._store.database.write() as tx:
+            for subject in self._limits(work.asker.name, work.host):
+                records.set_failures(tx, subject, 0, 0)
+            records.enrol(tx, work.asker.session, secrets.new_totp())
+
+    def enrolling(self, work: Work) -> str:
+        """The key (base32) that awaits its first code in this session; empty for none. Raises NotAllowed."""
+        own(work)
+        with self._store.database.read() as tx:
+            return _enrolling(tx, work)
+
+    def finish_totp(self, work: Work, code: str) -> None:
+        """The new authenticator takes the place of the one before, and all other sessions end.
+
+        Raises NotAllowed, NotSignedIn for a wrong code, and where none is being enrolled.
+        """
+        own(work)
+        name, at = work.asker.name, work.now()
+        allowed = self._attempt(name, work.host, at)
+        with self._store.database.write() as tx:
+            key = _enrolling(tx, work)
+            step = secrets.totp_step(key, code, at) if key else None
+            good = allowed and step is not None and records.take_step(tx, name, step)
+            if good:
+                records.enrol(tx, work.asker.session, "")
+        if not good:
+            raise NotSignedIn(_REFUSED)
+        self._change(work, name, "totp_enrolled", totp_secret=key)
+
     def set_roles(self, work: Work, name: str, roles: frozenset[Role]) -> None:
-        """Raises NotAllowed, NotFound, BadRequest for a resident's."""
-        _admin(work)
+        """Raises NotAllowed, NotFound, BadRequest for a resident's, for none, and for an admin who would be none."""
+        keep(work)
+        _not_oneself(work, name, Role.ADMIN not in roles)
+        if not roles:
+            raise BadRequest("a member of the staff has a role")
         self._change(work, name, "roles_set", roles=" ".join(sorted(roles)))
 
     def reset_totp(self, work: Work, name: str) -> None:
         """The authenticator was lost: the next sign-in enrols another. Raises NotAllowed, NotFound."""
-        _admin(work)
+        keep(work)
         self._change(work, name, "totp_reset", totp_secret="")
 
     def set_active(self, work: Work, name: str, *, active: bool) -> None:
-        """Raises NotAllowed, NotFound."""
-        _admin(work)
+        """Raises NotAllowed, NotFound, BadRequest for an admin's own."""
+        keep(work)
+        _not_oneself(work, name, not active)
         self._change(work, name, "account_enabled" if active else "account_disabled", active=int(active))
 
     def _change(self, work: Work, name: str, fact: str, **values: Any) -> None:
-        """Whatever is changed, who was signed in signs in anew."""
+        """Whatever is changed, who was signed in signs in anew, but in the session in which the owner changes it."""
         folded = folded_name(name)
         with self._store.database.write() as tx:
             account = _existing(records.account(tx, folded), folded)
             if "roles" in values and account.kind is not Kind.STAFF:
                 raise BadRequest("a resident has no roles")
-            records.change_account(tx, folded, **values)
-            records.end_sessions(tx, [each.public_id for each in records.sessions_of(tx, folded)])
-            records.set_failures(tx, f"account:{folded}", 0, 0)
+            if values:
+                records.change_account(tx, folded, **values)
+            mine = folded == work.asker.name
+            ended = _others(tx, work) if mine else [each.public_id for each in records.sessions_of(tx, folded)]
+            records.end_sessions(tx, ended)
+            for subject in self._limits(folded, work.host) if mine else [f"account:{folded}"]:
+                records.set_failures(tx, subject, 0, 0)
             said = {"roles": values["roles"].split()} if "roles" in values else {}
             self._tell(tx, work.now(), fact, account, work.asker.name, **said)
         self.sessions.forget()
@@ -237,11 +311,35 @@ def _existing(account: Account | None, name: str) -> Account:
     return account
 
 
-def _admin(work: Work) -> None:
-    if work.asker.kind is not Kind.OPERATOR and not work.asker.has(Role.ADMIN):
+def _others(tx: Connection, work: Work) -> list[str]:
+    """The sessions of whoever asks, without the one in which they ask."""
+    return [each.public_id for each in records.sessions_of(tx, work.asker.name) if each.public_id != work.asker.session]
+
+
+def _enrolling(tx: Connection, work: Work) -> str:
+    here = (each for each in records.sessions_of(tx, work.asker.name) if each.public_id == work.asker.session)
+    return next((each.enrolling for each in here), "")
+
+
+def keep(work: Work) -> None:
+    """Raises NotAllowed for whoever keeps no accounts."""
+    if not decide(work.asker, Action.KEEP_ACCOUNTS, Subject("account")).allowed:
         raise NotAllowed("accounts are kept by admins")
 
 
+def own(work: Work) -> None:
+    """Raises NotAllowed for whoever has no account."""
+    if not work.asker.session or not decide(work.asker, Action.OWN_ACCOUNT, Subject("account")).allowed:
+        raise NotAllowed("this is for whoever is signed in")
+
+
 def _own_or_admin(work: Work, name: str) -> None:
-    if not work.asker.name or work.asker.kind not in (Kind.STAFF, Kind.PERSON) or work.asker.name != folded_name(name):
-        _admin(work)
+    if folded_name(name) == work.asker.name and work.asker.session:
+        own(work)
+    else:
+        keep(work)
+
+
+def _not_oneself(work: Work, name: str, loses: bool) -> None:
+    if loses and work.asker.session and folded_name(name) == work.asker.name:
+        raise BadRequest("ask another admin: nobody locks themselves out")

@@ -43,6 +43,8 @@ SESSION = Table(
     #: What is being enrolled, until its first code has been seen.
     Column("totp_secret", Words, nullable=False, server_default=""),
     Column("host", Words, nullable=False),
+    #: Browser and system, as `model.device_of` read them from User-Agent.
+    Column("device", Words, nullable=False, server_default=""),
     Column("began_at_ms", BigInteger, nullable=False),
     Column("used_at_ms", BigInteger, nullable=False),
 )
