@@ -162,6 +162,19 @@ def test_a_session_ends_when_idle_and_when_old(archive: TestArchive) -> None:
     assert accounts.sessions.asker(secret) is None
 
 
+@pytest.mark.parametrize("idle_s", [60.0, 90.0, 1800.0])
+def test_a_session_in_use_goes_on_however_short_the_idle_time(archive: TestArchive, idle_s: float) -> None:
+    signed_in(archive, "zhang", Role.DOCTOR)
+    hands = Hands()
+    accounts = on(archive, hands, session_idle_s=idle_s)
+    secret = accounts.sign_in("zhang", PASSWORD, HERE).secret
+    for _ in range(30):
+        hands.move(idle_s * 0.7)
+        assert accounts.sessions.asker(secret)
+    hands.move(idle_s + 1)
+    assert accounts.sessions.asker(secret) is None
+
+
 def test_what_one_process_ends_another_knows_within_two_seconds(archive: TestArchive) -> None:
     secret = signed_in(archive, "zhang", Role.DOCTOR)
     hands = Hands()
