@@ -23,11 +23,6 @@ def now_ms(work: Work) -> int:
     return milliseconds(work.now())
 
 
-def who_of(work: Work) -> str:
-    """Whoever decides, as it is kept: an institution, an address, or the operator."""
-    return work.institution or work.host or "operator"
-
-
 def tell(tx: Connection, work: Work, kind: str, subject: str, body: dict[str, Any], institution: str = "") -> None:
     """A line in the ledger: numbers of rows and exchange ids, nothing of a patient."""
     ledger.append(tx, at=work.now(), kind=f"people.{kind}", institution=institution, subject=subject, body=body)

@@ -218,7 +218,7 @@ def review(work: Work, pk: int, verdict: str, note: str = "") -> None:
     if verdict not in VERDICTS:
         raise BadRequest(f"the verdict is one of {', '.join(VERDICTS)}")
     with work.store.database.write() as tx:
-        said = {"verdict": verdict, "reviewed_by": who_of(work), "reviewed_at_ms": milliseconds(work.now())}
+        said = {"verdict": verdict, "reviewed_by": work.who, "reviewed_at_ms": milliseconds(work.now())}
         where = (BREAK_GLASS.c.pk == pk, BREAK_GLASS.c.verdict == "")
         changed = update(BREAK_GLASS).where(*where).values(**said, note=note[:_MOST_CHARS])
         person = tx.execute(changed.returning(BREAK_GLASS.c.person)).scalar()
@@ -229,11 +229,6 @@ def review(work: Work, pk: int, verdict: str, note: str = "") -> None:
 
 
 # --- what these share ---
-
-
-def who_of(work: Work) -> str:
-    """Who says it: an account, or the exchange id of a resident."""
-    return work.asker.name or work.asker.person or work.asker.kind.value
 
 
 def _ids(work: Work, exchange_id: str) -> list[str]:
@@ -255,7 +250,7 @@ def _holding(tx: Connection, table: Table, ids: list[str]) -> list[Any]:
 
 
 def _add(tx: Connection, work: Work, table: Table, **columns: str) -> None:
-    tx.execute(insert(table).values(**columns, by=who_of(work), at_ms=milliseconds(work.now())))
+    tx.execute(insert(table).values(**columns, by=work.who, at_ms=milliseconds(work.now())))
 
 
 def _end(work: Work, table: Table, exchange_id: str, pk: int | None, kind: str) -> None:
@@ -264,7 +259,7 @@ def _end(work: Work, table: Table, exchange_id: str, pk: int | None, kind: str) 
     with work.store.database.write() as tx:
         _lock(work, tx, ids)
         where = [table.c.person.in_(ids), table.c.ended_at_ms.is_(None), *([] if pk is None else [table.c.pk == pk])]
-        said = {"ended_by": who_of(work), "ended_at_ms": milliseconds(work.now())}
+        said = {"ended_by": work.who, "ended_at_ms": milliseconds(work.now())}
         if not tx.execute(update(table).where(*where).values(said)).rowcount:
             if pk is not None:
                 raise NotFound("what is to be ended")
@@ -274,7 +269,7 @@ def _end(work: Work, table: Table, exchange_id: str, pk: int | None, kind: str) 
 
 
 def _tell(tx: Connection, work: Work, kind: str, person: str, body: dict[str, Any] | None = None) -> None:
-    said = {"by": who_of(work), **(body or {})}
+    said = {"by": work.who, **(body or {})}
     ledger.append(tx, at=work.now(), kind=kind, institution=work.institution or "", subject=person, body=said)
 
 
