@@ -6,6 +6,7 @@ import pytest
 from tests.askers import staff, work_of
 from tests.people.registry import DAY, LI_MING, OTHER, Registry, certified
 
+from huitong.access import auditing
 from huitong.access.model import Role
 from huitong.base.errors import BadRequest, NotAllowed, NotFound
 from huitong.people import actions
@@ -146,8 +147,22 @@ def test_joins_and_splits_are_by_the_account_of_the_registrar_whatever_the_insti
     (question,) = actions.questions(works[0])
     assert actions.answer(works[0], question.pk, "joined").by == "zhao"
     assert registry.events(A)[0].by == "zhao"
+    ids = {registry.id_of(A)}
     actions.split(works[1], registry.events(A)[0].pk)
     assert {each.by for each in registry.events(A)} == {"zhao", "qian"}
+    ids |= {registry.id_of(A), registry.id_of(B)}
+    assert len(ids) == 2
+    lines = [line for line in auditing.lines(registry.archive.store) if "fact" in line.looked.detail]
+    assert {(line.asker["name"], line.looked.detail["fact"], line.looked.person) for line in lines} == {
+        (name, fact, person) for name, fact in (("zhao", "joined"), ("qian", "split")) for person in ids
+    }
+
+
+def test_who_may_not_decide_and_tries_is_in_the_audit(registry: Registry) -> None:
+    with pytest.raises(NotAllowed):
+        actions.split(work_of(registry.archive, staff(Role.DOCTOR)), 1)
+    looked = auditing.lines(registry.archive.store)[0].looked
+    assert (looked.action, looked.allowed) == ("people.decide", False)
 
 
 def test_an_answer_of_apart_is_remembered(registry: Registry) -> None:

@@ -14,7 +14,7 @@ from huitong.store.store import Store
 class Work:
     """Who asks, through which door, from where, when; and the store in which the work is done.
 
-    Made by `access.actions.Access` and nowhere else.
+    Made by `access.actions.Access`, and for the audit of a sign-in by `access.accounts`, and nowhere else.
     """
 
     store: Store

@@ -246,6 +246,8 @@ def answer(work: Work, pk: int, said: str, note: str = "") -> Question:
             raise BadRequest("the question has been answered")
         links.settle(tx, pk, said, work.who, linking.now_ms(work), note[:1000])
         linking.tell(tx, work, "answered", str(pk), {"answer": said})
+        whose = linking.persons_of(tx, [row.low_pk, row.high_pk])
+        permitting.write_down(tx, work, Action.DECIDE_PERSONS, whose, ("question", str(pk)), fact=said)
         if said == "joined":
             evidence = replace(Evidence.of(links.evidence_of(row)), rule="human")
             matching.try_to_join(tx, work, row.low_pk, row.high_pk, evidence, work.who)
@@ -270,6 +272,8 @@ def join(work: Work, one: RecordKey, other: RecordKey, note: str = "") -> None:
         links.settle(tx, pk, "joined", work.who, linking.now_ms(work), note[:1000])
         if not matching.try_to_join(tx, work, a.pk, b.pk, evidence, work.who):
             raise BadRequest("a question about one of them is open: answer it first")
+        whose = linking.persons_of(tx, [a.pk, b.pk])
+        permitting.write_down(tx, work, Action.DECIDE_PERSONS, whose, ("question", str(pk)), fact="joined")
     forget(work.store)
 
 
@@ -282,6 +286,8 @@ def split(work: Work, event: int, note: str = "") -> None:
     with work.store.database.write() as tx:
         work.store.database.lock(tx, registering.LOCK)
         linking.split(tx, work, event, work.who, note[:1000])
+        whose = linking.persons_of_event(tx, event)
+        permitting.write_down(tx, work, Action.DECIDE_PERSONS, whose, ("join", str(event)), fact="split")
     forget(work.store)
 
 

@@ -162,12 +162,14 @@ def name_guardian(work: Work, guardian: str, child: str, basis: str) -> None:
         if not any(row.guardian in guardians for row in _holding(tx, GUARDIANSHIP, ids)):
             _add(tx, work, GUARDIANSHIP, person=child, guardian=guardian, basis=basis.strip())
             _tell(tx, work, "access.guardian_named", child, {"guardian": guardian})
+            said = {"fact": "guardian_named", "guardian": guardian}
+            permitting.write_down(tx, work, Action.NAME_GUARDIAN, [child], ("person", child), **said)
 
 
 def end_guardian(work: Work, child: str, pk: int) -> None:
     """Raises NotAllowed, NotFound."""
     permitting.permit(work, Action.NAME_GUARDIAN)
-    _end(work, GUARDIANSHIP, child, pk, "access.guardian_ended")
+    _end(work, GUARDIANSHIP, child, pk, "access.guardian_ended", Action.NAME_GUARDIAN)
 
 
 # --- emergencies ---
@@ -253,7 +255,9 @@ def _add(tx: Connection, work: Work, table: Table, **columns: str) -> None:
     tx.execute(insert(table).values(**columns, by=work.who, at_ms=milliseconds(work.now())))
 
 
-def _end(work: Work, table: Table, exchange_id: str, pk: int | None, kind: str) -> None:
+def _end(
+    work: Work, table: Table, exchange_id: str, pk: int | None, kind: str, action: Action = Action.CHANGE_RIGHTS
+) -> None:
     """One of what holds of the person, or all. Raises NotFound for one that does not."""
     ids = _ids(work, exchange_id)
     with work.store.database.write() as tx:
@@ -265,6 +269,10 @@ def _end(work: Work, table: Table, exchange_id: str, pk: int | None, kind: str) 
                 raise NotFound("what is to be ended")
             return
         _tell(tx, work, kind, exchange_id, {} if pk is None else {"ended": pk})
+        if action is Action.NAME_GUARDIAN:
+            permitting.write_down(
+                tx, work, action, [exchange_id], ("person", exchange_id), fact="guardian_ended", pk=pk
+            )
     forget(work.store)
 
 

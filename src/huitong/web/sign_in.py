@@ -74,7 +74,7 @@ class SignInPages:
     async def sign_out(self, request: Request) -> Response:
         """The session ends everywhere. Raises NotAllowed for another site's page."""
         same_site(request)
-        await to_thread.run_sync(self.accounts.sign_out, _secret(request))
+        await to_thread.run_sync(self.accounts.sign_out, _secret(request), _host(request))
         response = RedirectResponse("/sign-in", 303)
         response.delete_cookie(SESSION_COOKIE, path="/")
         return response

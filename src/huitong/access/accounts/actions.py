@@ -13,11 +13,13 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from huitong.access import auditing
 from huitong.access.accounts import records, secrets
 from huitong.access.accounts.model import Account, Session, SignedIn, Stage, folded_name
 from huitong.access.accounts.sessions import Sessions
+from huitong.access.auditing import Looked
 from huitong.access.deciding import Action, Subject, decide
-from huitong.access.model import Kind, Role
+from huitong.access.model import FREE, Kind, Role
 from huitong.access.work import Work
 from huitong.base.clock import Clock, milliseconds
 from huitong.base.errors import BadRequest, NotAllowed, NotFound, NotSignedIn
@@ -45,6 +47,7 @@ class Accounts:
             account, (kept, _) = records.account(tx, name), records.secrets_of(tx, name)
         right = secrets.password_is(password, kept)
         if not (allowed and right and account is not None and account.active):
+            self._refused(account, "disabled" if right else "password", host, at, allowed=allowed)
             raise NotSignedIn(_REFUSED)
         return self._begin(account, self._first_stage(account), host, at, device)
 
@@ -61,10 +64,31 @@ class Accounts:
                 records.end_sessions(tx, [waiting.public_id])
             if good and waiting.stage is Stage.ENROL:
                 records.change_account(tx, account.name, totp_secret=key)
-                self._tell(tx, at, "totp_enrolled", account, account.name)
+                self._tell(tx, self._work(account, waiting.public_id, host, at), "totp_enrolled", account)
         if not good:
+            self._refused(account, "code", host, at, allowed=allowed)
             raise NotSignedIn(_REFUSED)
         return self._begin(replace(account, has_totp=True), Stage.FULL, host, at, waiting.device)
+
+    def _refused(self, account: Account | None, rule: str, host: str, at: datetime, *, allowed: bool) -> None:
+        """A line of the audit, of an account that there is: so many as attempts are counted, and of those that are not
+        even counted one for each day. A name that is none, which may be a password, is written nowhere: what costs time
+        is done, but nothing grows.
+        """
+        if account is None:
+            if allowed:
+                with self._store.database.write() as tx:
+                    records.touch_failures(tx, f"address:{host}")
+            return
+        work = self._work(account, "", host, at)
+        if allowed:
+            auditing.record(work, _looked(_SIGN_IN, account, rule, allowed=False))
+        else:
+            auditing.once(work, _looked(_SIGN_IN, account, "locked", allowed=False))
+
+    def _work(self, account: Account, session: str, host: str, at: datetime) -> Work:
+        """Of whoever is about to be signed in, for the audit."""
+        return Work(self._store, account.asker(session), "http", host, at, False, self._clock)
 
     def waiting(self, secret: str) -> Session:
         """The sign-in that awaits its code; raises NotSignedIn when there is none, or no more."""
@@ -120,14 +144,21 @@ class Accounts:
                 began_at_ms=at_ms,
                 used_at_ms=at_ms,
             )
+            if stage is Stage.FULL:
+                by = "authenticator" if account.has_totp else "password"
+                looked = _looked(_SIGN_IN, account, by, allowed=True, device=device)
+                auditing.record_on(tx, self._work(account, public_id, host, at), looked)
         return SignedIn(Session(public_id, account, stage, host, at, at, enrolling, device), secret)
 
-    def sign_out(self, secret: str) -> None:
+    def sign_out(self, secret: str, host: str = "") -> None:
         """Ends the session of this cookie; nothing happens without one."""
         with self._store.database.write() as tx:
             found = records.session(tx, secrets.digest(secret))
             if found is not None:
                 records.end_sessions(tx, [found.public_id])
+            if found is not None and found.stage is Stage.FULL:
+                work = self._work(found.account, found.public_id, host, self._clock())
+                auditing.record_on(tx, work, _looked(_SIGN_OUT, found.account, "session", allowed=True))
         self.sessions.forget()
 
     def sessions_of(self, work: Work, name: str) -> list[Session]:
@@ -140,7 +171,7 @@ class Accounts:
         """All sessions of whoever asks but the one in which they ask. Raises NotAllowed."""
         own(work)
         with self._store.database.write() as tx:
-            records.end_sessions(tx, _others(tx, work))
+            self._end(tx, work, work.asker.name, _others(tx, work))
         self.sessions.forget()
 
     def end_all(self, work: Work, name: str) -> None:
@@ -153,8 +184,13 @@ class Accounts:
         _own_or_admin(work, name)
         with self._store.database.write() as tx:
             own = {each.public_id for each in records.sessions_of(tx, folded_name(name))}
-            records.end_sessions(tx, own & {public_id})
+            self._end(tx, work, name, sorted(own & {public_id}))
         self.sessions.forget()
+
+    def _end(self, tx: Connection, work: Work, name: str, public_ids: list[str]) -> None:
+        records.end_sessions(tx, public_ids)
+        if public_ids:
+            self._tell(tx, work, "sessions_ended", _existing(records.account(tx, folded_name(name)), name))
 
     def all(self, work: Work, text: str = "", *, after: str = "", limit: int | None = None) -> list[Account]:
         """By name, behind the name `after`; with this text in one of the words about them. Raises NotAllowed."""
@@ -201,7 +237,7 @@ class Accounts:
                 made_at_ms=milliseconds(work.now()),
             )
             made = _existing(records.account(tx, folded), folded)
-            self._tell(tx, work.now(), "account_added", made, work.asker.name, roles=sorted(roles))
+            self._tell(tx, work, "account_added", made, roles=sorted(roles))
         return made
 
     def set_password(self, work: Work, name: str, password: str, *, old: str | None = None) -> None:
@@ -223,7 +259,9 @@ class Accounts:
         allowed = self._attempt(work.asker.name, work.host, work.now())
         with self._store.database.read() as tx:
             kept, _ = records.secrets_of(tx, work.asker.name)
+            account = records.account(tx, work.asker.name)
         if not (secrets.password_is(old, kept) and allowed):
+            self._refused(account, "password", work.host, work.now(), allowed=allowed)
             raise NotSignedIn(_REFUSED)
 
     def begin_totp(self, work: Work, password: str) -> None:
@@ -255,9 +293,11 @@ class Accounts:
             key = _enrolling(tx, work)
             step = secrets.totp_step(key, code, at) if key else None
             good = allowed and step is not None and records.take_step(tx, name, step)
+            account = records.account(tx, name)
             if good:
                 records.enrol(tx, work.asker.session, "")
         if not good:
+            self._refused(account, "code", work.host, at, allowed=allowed)
             raise NotSignedIn(_REFUSED)
         self._change(work, name, "totp_enrolled", totp_secret=key)
 
@@ -295,14 +335,29 @@ class Accounts:
             for subject in self._limits(folded, work.host) if mine else [f"account:{folded}"]:
                 records.set_failures(tx, subject, 0, 0)
             said = {"roles": values["roles"].split()} if "roles" in values else {}
-            self._tell(tx, work.now(), fact, account, work.asker.name, **said)
+            self._tell(tx, work, fact, account, **said)
         self.sessions.forget()
 
-    def _tell(self, tx: Any, at: datetime, fact: str, account: Account, by: str, **body: Any) -> None:
-        where = account.institution or ""
-        ledger.append(
-            tx, at=at, kind=f"access.{fact}", institution=where, subject=account.name, body={"by": by, **body}
-        )
+    @staticmethod
+    def _tell(tx: Connection, work: Work, fact: str, account: Account, **body: Any) -> None:
+        """A line of the ledger and one of the audit, without secrets."""
+        at, where, by = work.now(), account.institution or "", work.who
+        kind = f"access.{fact}"
+        ledger.append(tx, at=at, kind=kind, institution=where, subject=account.name, body={"by": by, **body})
+        own = bool(work.asker.name) and work.asker.name == account.name
+        action = Action.OWN_ACCOUNT if own else Action.KEEP_ACCOUNTS
+        decision = decide(work.asker, action, Subject("account"))
+        whose = {"kind": "account", "id": account.name, "person": account.person, "institution": where}
+        auditing.record_on(tx, work, Looked.of(action, decision, **whose, detail={"fact": fact, **body}))
+
+
+_SIGN_IN, _SIGN_OUT = "accounts.sign-in", "accounts.sign-out"
+
+
+def _looked(action: str, account: Account, rule: str, *, allowed: bool, **detail: Any) -> Looked:
+    purpose = "HOPERAT" if allowed else ""
+    whose = {"person": account.person, "kind": "account", "id": account.name, "institution": account.institution or ""}
+    return Looked(action, allowed, rule, purpose, **whose, detail=detail)
 
 
 def _existing(account: Account | None, name: str) -> Account:
@@ -323,7 +378,10 @@ def _enrolling(tx: Connection, work: Work) -> str:
 
 def keep(work: Work) -> None:
     """Raises NotAllowed for whoever keeps no accounts."""
-    if not decide(work.asker, Action.KEEP_ACCOUNTS, Subject("account")).allowed:
+    decision = decide(work.asker, Action.KEEP_ACCOUNTS, Subject("account"))
+    if work.asker.kind not in FREE:
+        auditing.once(work, Looked.of(Action.KEEP_ACCOUNTS, decision, kind="list"))
+    if not decision.allowed:
         raise NotAllowed("accounts are kept by admins")
 
 

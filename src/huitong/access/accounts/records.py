@@ -126,3 +126,9 @@ def set_failures(tx: Connection, subject: str, count: int, at_ms: int) -> None:
     tx.execute(delete(SIGN_IN_FAILURE).where(SIGN_IN_FAILURE.c.subject == subject))
     if count:
         tx.execute(insert(SIGN_IN_FAILURE).values(subject=subject, failures=count, last_at_ms=at_ms))
+
+
+def touch_failures(tx: Connection, subject: str) -> None:
+    """Writes what is there once more."""
+    f = SIGN_IN_FAILURE.c
+    tx.execute(update(SIGN_IN_FAILURE).where(f.subject == subject).values(failures=f.failures))
