@@ -144,6 +144,10 @@ class Settings:
     totp_roles: str = _row(
         "supervisor, admin, registrar", kinds.TEXT, "",
         "Roles that need an authenticator (TOTP) beside the password; it is enrolled at the first sign-in.")
+    account_key: Path | None = _row(
+        None, kinds.OPTIONAL_PATH, "",
+        "File with the key (64 hexadecimal digits) under which secrets of authenticators lie in the database; the same "
+        "for all processes of a store. Empty: `account.key` in `data`, made when it is needed first.")
     exchange_issuer: str = _row(
         "HUITONG", kinds.TEXT, "",
         "Issuer of Patient ID of the exchange's own numbers, by which studies of all institutions are found.")

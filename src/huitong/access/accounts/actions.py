@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 from huitong.access import auditing
 from huitong.access.accounts import records, secrets
 from huitong.access.accounts.model import Account, Session, SignedIn, Stage, folded_name
+from huitong.access.accounts.sealing import Sealing, is_sealed, sealing
 from huitong.access.accounts.sessions import Sessions
 from huitong.access.auditing import Looked
 from huitong.access.deciding import Action, Subject, decide
@@ -35,6 +36,12 @@ class Accounts:
 
     def __init__(self, store: Store, sessions: Sessions, clock: Clock) -> None:
         self._store, self.sessions, self._clock = store, sessions, clock
+        if store.settings.account_key is not None:
+            sealing(store)  # a key that is none is said at the start
+
+    @property
+    def _sealing(self) -> Sealing:
+        return sealing(self._store)
 
     def sign_in(self, name: str, password: str, host: str, device: str = "") -> SignedIn:
         """The first step; `device` as in `Session`.
@@ -57,13 +64,15 @@ class Accounts:
         account = waiting.account
         allowed = self._attempt(account.name, host, at)
         with self._store.database.write() as tx:
-            key = waiting.enrolling or records.secrets_of(tx, account.name)[1]
+            kept = records.secrets_of(tx, account.name)[1]
+            key = waiting.enrolling or self._sealing.open(kept, account.name)
             step = secrets.totp_step(key, code, at) if key else None
             good = allowed and step is not None and records.take_step(tx, account.name, step)
             if good:
                 records.end_sessions(tx, [waiting.public_id])
+            if good and not is_sealed(kept):  # enrolled now, or before there was a key
+                records.change_account(tx, account.name, totp_secret=self._sealing.seal(key, account.name))
             if good and waiting.stage is Stage.ENROL:
-                records.change_account(tx, account.name, totp_secret=key)
                 self._tell(tx, self._work(account, waiting.public_id, host, at), "totp_enrolled", account)
         if not good:
             self._refused(account, "code", host, at, allowed=allowed)
@@ -97,7 +106,7 @@ class Accounts:
         late = self._clock() - timedelta(seconds=SIGN_IN.code_s)
         if found is None or found.stage is Stage.FULL or found.began_at < late or not found.account.active:
             raise NotSignedIn("sign in anew")
-        return found
+        return replace(found, enrolling=self._sealing.open(found.enrolling, found.account.name))
 
     def _first_stage(self, account: Account) -> Stage:
         if account.has_totp:
@@ -138,7 +147,7 @@ class Accounts:
                 secret_sha256=secrets.digest(secret),
                 account_pk=account.pk,
                 stage=stage.value,
-                totp_secret=enrolling,
+                totp_secret=self._sealing.seal(enrolling, account.name) if enrolling else "",
                 host=host,
                 device=device,
                 began_at_ms=at_ms,
@@ -273,13 +282,13 @@ class Accounts:
         with self._store.database.write() as tx:
             for subject in self._limits(work.asker.name, work.host):
                 records.set_failures(tx, subject, 0, 0)
-            records.enrol(tx, work.asker.session, secrets.new_totp())
+            records.enrol(tx, work.asker.session, self._sealing.seal(secrets.new_totp(), work.asker.name))
 
     def enrolling(self, work: Work) -> str:
         """The key (base32) that awaits its first code in this session; empty for none. Raises NotAllowed."""
         own(work)
         with self._store.database.read() as tx:
-            return _enrolling(tx, work)
+            return self._sealing.open(_enrolling(tx, work), work.asker.name)
 
     def finish_totp(self, work: Work, code: str) -> None:
         """The new authenticator takes the place of the one before, and all other sessions end.
@@ -290,7 +299,7 @@ class Accounts:
         name, at = work.asker.name, work.now()
         allowed = self._attempt(name, work.host, at)
         with self._store.database.write() as tx:
-            key = _enrolling(tx, work)
+            key = self._sealing.open(_enrolling(tx, work), name)
             step = secrets.totp_step(key, code, at) if key else None
             good = allowed and step is not None and records.take_step(tx, name, step)
             account = records.account(tx, name)
@@ -299,7 +308,7 @@ class Accounts:
         if not good:
             self._refused(account, "code", work.host, at, allowed=allowed)
             raise NotSignedIn(_REFUSED)
-        self._change(work, name, "totp_enrolled", totp_secret=key)
+        self._change(work, name, "totp_enrolled", totp_secret=self._sealing.seal(key, name))
 
     def set_roles(self, work: Work, name: str, roles: frozenset[Role]) -> None:
         """Raises NotAllowed, NotFound, BadRequest for a resident's, for none, and for an admin who would be none."""
