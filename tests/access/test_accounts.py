@@ -15,6 +15,7 @@ import pytest
 from sqlalchemy import select, text
 from tests.archives import PASSWORD, TestArchive, archive_in, signed_in
 
+from huitong.access import auditing
 from huitong.access.accounts.actions import Accounts
 from huitong.access.accounts.model import Stage
 from huitong.access.accounts.sessions import LOOK_S, Sessions
@@ -162,6 +163,19 @@ def test_a_session_ends_when_idle_and_when_old(archive: TestArchive) -> None:
     assert accounts.sessions.asker(secret) is None
 
 
+@pytest.mark.parametrize("idle_s", [60.0, 90.0, 1800.0])
+def test_a_session_in_use_goes_on_however_short_the_idle_time(archive: TestArchive, idle_s: float) -> None:
+    signed_in(archive, "zhang", Role.DOCTOR)
+    hands = Hands()
+    accounts = on(archive, hands, session_idle_s=idle_s)
+    secret = accounts.sign_in("zhang", PASSWORD, HERE).secret
+    for _ in range(30):
+        hands.move(idle_s * 0.7)
+        assert accounts.sessions.asker(secret)
+    hands.move(idle_s + 1)
+    assert accounts.sessions.asker(secret) is None
+
+
 def test_what_one_process_ends_another_knows_within_two_seconds(archive: TestArchive) -> None:
     secret = signed_in(archive, "zhang", Role.DOCTOR)
     hands = Hands()
@@ -235,7 +249,9 @@ def test_what_is_changed_of_an_account_ends_its_sessions_and_stands_in_the_ledge
     assert archive.access.by_session(secret, HERE)
     match what:
         case "password":
-            accounts.set_password(archive.access.by_session(secret, HERE), "zhang", "another password", old=PASSWORD)
+            mine = accounts.sign_in("zhang", PASSWORD, HERE).secret  # the one in which it is changed goes on
+            accounts.set_password(archive.access.by_session(mine, HERE), "zhang", "another password", old=PASSWORD)
+            assert archive.access.by_session(mine, HERE)
         case "roles":
             accounts.set_roles(operator, "zhang", frozenset({Role.CLERK}))
         case "totp":
@@ -306,3 +322,81 @@ def test_another_store_knows_nothing_of_a_session(archive: TestArchive, tmp_path
         assert isinstance(other.access, Access)
         with pytest.raises(NotSignedIn):
             other.access.by_session(secret, HERE)
+
+
+# --- the audit ---
+
+
+def written(archive: TestArchive) -> list[tuple[str, bool, str, str]]:
+    """Of the lines about accounts, oldest first: action, outcome, rule, and what was done."""
+    lines = [line.looked for line in reversed(auditing.lines(archive.store)) if line.looked.kind == "account"]
+    return [(line.action, line.allowed, line.rule, str(line.detail.get("fact", ""))) for line in lines]
+
+
+def test_signing_in_and_out_and_failing_are_lines_of_the_audit(archive: TestArchive) -> None:
+    secret, accounts = signed_in(archive, "zhang", Role.DOCTOR), archive.access.accounts
+    with pytest.raises(NotSignedIn):
+        accounts.sign_in("zhang", "wrong password", "203.0.113.9")
+    accounts.sign_out(secret, HERE)
+    accounts.sign_out(secret, HERE)
+    assert written(archive) == [
+        ("accounts.keep", True, "operator", "account_added"),
+        ("accounts.sign-in", True, "password", ""),
+        ("accounts.sign-in", False, "password", ""),
+        ("accounts.sign-out", True, "session", ""),
+    ]
+    failed = auditing.lines(archive.store)[1]
+    assert (failed.asker["name"], failed.asker["host"]) == ("zhang", "203.0.113.9")
+    assert auditing.check(archive.store).first_fault is None
+
+
+def test_attempts_make_no_more_lines_than_are_counted_and_one_that_it_is_locked(archive: TestArchive) -> None:
+    signed_in(archive, "zhang", Role.DOCTOR)
+    for _ in range(SIGN_IN.account_failures + 5):
+        with pytest.raises(NotSignedIn):
+            archive.access.accounts.sign_in("zhang", "wrong", HERE)
+    failed = [rule for _, allowed, rule, _ in written(archive) if not allowed]
+    assert failed == ["password"] * SIGN_IN.account_failures + ["locked"]
+
+
+def test_names_that_are_none_make_no_lines(archive: TestArchive) -> None:
+    for n in range(SIGN_IN.address_failures + 3):
+        with pytest.raises(NotSignedIn):
+            archive.access.accounts.sign_in(f"my password {n}", "wrong", HERE)
+    assert auditing.lines(archive.store) == []
+
+
+def test_what_is_changed_of_accounts_is_in_the_audit_without_secrets(archive: TestArchive) -> None:
+    accounts = archive.access.accounts
+    admin = archive.access.by_session(signed_in(archive, "zhao", Role.ADMIN), HERE)
+    mine = archive.access.by_session(signed_in(archive, "zhang", Role.DOCTOR), HERE)
+    accounts.sign_in("zhang", PASSWORD, HERE)
+    begin = len(written(archive))
+    accounts.end_others(mine)
+    accounts.begin_totp(mine, PASSWORD)
+    key = accounts.enrolling(mine)
+    accounts.finish_totp(mine, pyotp.TOTP(key).now())
+    with pytest.raises(NotSignedIn):
+        accounts.set_password(mine, "zhang", "another password", old="wrong")
+    accounts.set_password(mine, "zhang", "another password", old=PASSWORD)
+    accounts.set_roles(admin, "zhang", frozenset({Role.CLERK}))
+    accounts.set_active(admin, "zhang", active=False)
+    assert written(archive)[begin:] == [
+        ("accounts.own", True, "own account", "sessions_ended"),
+        ("accounts.own", True, "own account", "totp_enrolled"),
+        ("accounts.sign-in", False, "password", ""),
+        ("accounts.own", True, "own account", "password_set"),
+        ("accounts.keep", True, "admin", "roles_set"),
+        ("accounts.keep", True, "admin", "account_disabled"),
+    ]
+    text_of = repr(auditing.lines(archive.store))
+    assert key not in text_of
+    assert "another password" not in text_of
+
+
+def test_who_keeps_no_accounts_and_tries_is_in_the_audit(archive: TestArchive) -> None:
+    doctor = archive.access.by_session(signed_in(archive, "zhang", Role.DOCTOR), HERE)
+    with pytest.raises(NotAllowed):
+        archive.access.accounts.all(doctor)
+    looked = auditing.lines(archive.store)[0].looked
+    assert (looked.action, looked.allowed, looked.rule) == ("accounts.keep", False, "none")

@@ -17,7 +17,7 @@ import httpx
 import pytest
 from sqlalchemy import delete, insert
 from starlette.routing import Route
-from tests.archives import TestArchive, archive_in
+from tests.archives import PASSWORD, TestArchive, archive_in
 from tests.askers import KnowingAccess, doctor, link, resident, staff, system
 from tests.imaging.test_persons import certificate, id_of, send
 from tests.people.cards.test_keys import ONE, OTHER, key_file
@@ -148,6 +148,7 @@ class World:
         issued = cards.issue(archive.sender(THERE), "T1")
         assert isinstance(issued, Issued)
         self.card = issued.card.card_id
+        archive.access.accounts.add(archive.access.local(), "somebody", PASSWORD, roles=frozenset({Role.CLERK}))
         archive.settle()
 
     def askers(self, state: State) -> Iterator[tuple[Asker, frozenset[Fact]]]:
@@ -203,10 +204,12 @@ class World:
         of_path = {
             "institution": THERE, "study_uid": study, "series_uid": series, "sha256": "0" * 64,
             "exchange_id": self.person, "id": self.card,
-            "person": self.person, "pk:int": "1", "study": study, "series": series, "instance": "1.2.1.1",
+            "person": self.person, "pk:int": "1",
+            "name:path": "somebody", "study": study, "series": series, "instance": "1.2.1.1",
             "frames": "1", "bulk": "00091001",
         }  # fmt: skip
-        skip = {"/person/{exchange_id}", "/", "/study/{institution}/{study_uid}/version/{sha256}"}
+        # What is the asker's own is held in tests/web/test_accounts.py.
+        skip = {"/account", "/person/{exchange_id}", "/", "/study/{institution}/{study_uid}/version/{sha256}"}
         found = {
             _filled(path, of_path): methods["GET"]
             for path, methods in paths.HTTP.items()
@@ -237,7 +240,7 @@ def world(archive: TestArchive) -> World:
 #: Searches below a study answer with an empty list where others say that there is no such thing.
 _SEARCHES = ("/series", "/instances")
 #: Where being refused does not hide that something exists.
-_TOLD = {Action.FIND_PERSONS, Action.DECIDE_PERSONS, Action.REVIEW, Action.COUNT_CARDS}
+_TOLD = {Action.FIND_PERSONS, Action.DECIDE_PERSONS, Action.REVIEW, Action.COUNT_CARDS, Action.KEEP_ACCOUNTS}
 
 
 def _allows(path: str, answer: httpx.Response) -> bool:

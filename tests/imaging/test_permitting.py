@@ -257,6 +257,8 @@ def test_a_guardian_sees_a_childs_until_the_fourteenth_birthday(ward: Ward, cloc
     with pytest.raises(NotAllowed):
         rights.name_guardian(ward.work(DOCTOR), ward.person, whose, "出生医学证明")
     rights.name_guardian(registrar, ward.person, whose, "出生医学证明")
+    line = auditing.lines(ward.archive.store, person=whose)[0]
+    assert (line.looked.action, line.looked.detail["fact"]) == ("rights.guard", "guardian_named")
     assert ward.sees(mother, child)
     assert child in ward.listed(mother)
     clock.time = datetime(2026, 11, 26, 16, 1, tzinfo=UTC)  # the day of the birthday has begun in China

@@ -93,7 +93,7 @@ def test_without_a_table_nobody_is_bound_and_the_operator_binds(archive: TestArc
 def test_an_account_is_made_and_follows_what_the_provider_says(archive: TestArchive, table: Table) -> None:
     made = _account(archive, _doctor(), table)
     assert (made.name, made.institution, made.roles) == ("li", "TAIYUAN", {Role.DOCTOR})
-    begun = archive.access.accounts.begin_provided(made, _doctor(), "127.0.0.1", strong=True)
+    begun = archive.access.accounts.begin_provided(made, _doctor(), "127.0.0.1", "", strong=True)
     more = _account(archive, _doctor("1", "reviewers", "ward-doctors"), table)
     assert more.roles == {Role.DOCTOR, Role.SUPERVISOR}
     # Who is signed in with the roles of before signs in anew.
@@ -140,8 +140,8 @@ def test_our_authenticator_is_asked_where_the_provider_asked_for_none(tmp_path: 
     with archive_in(tmp_path / "other", totp_roles="doctor", **OPENID) as archive:
         account = _account(archive, _doctor(), table)
         begin = archive.access.accounts.begin_provided
-        assert begin(account, _doctor(), "127.0.0.1", strong=False).session.stage is Stage.ENROL
-        assert begin(account, _doctor(), "127.0.0.1", strong=True).session.stage is Stage.FULL
+        assert begin(account, _doctor(), "127.0.0.1", "", strong=False).session.stage is Stage.ENROL
+        assert begin(account, _doctor(), "127.0.0.1", "", strong=True).session.stage is Stage.FULL
 
 
 def test_what_ended_there_ends_here_also_after_the_second_step(tmp_path: Path, table: Table) -> None:
@@ -149,7 +149,9 @@ def test_what_ended_there_ends_here_also_after_the_second_step(tmp_path: Path, t
 
     with archive_in(tmp_path / "other", totp_roles="doctor", **OPENID) as archive:
         access, somebody = archive.access, _doctor()
-        first = access.accounts.begin_provided(_account(archive, somebody, table), somebody, "127.0.0.1", strong=False)
+        first = access.accounts.begin_provided(
+            _account(archive, somebody, table), somebody, "127.0.0.1", "", strong=False
+        )
         code = pyotp.TOTP(first.session.enrolling).now()
         signed = access.accounts.give_code(first.secret, code, "127.0.0.1")
         assert access.by_session(signed.secret, "127.0.0.1").asker.name == "li"
@@ -163,7 +165,7 @@ def test_what_ended_there_ends_here_also_after_the_second_step(tmp_path: Path, t
 def test_signing_out_says_whose_session_it_was_there(archive: TestArchive, table: Table) -> None:
     accounts = archive.access.accounts
     account = _account(archive, _provided("7", user="zhang"), table)
-    signed = accounts.begin_provided(account, _provided("7"), "127.0.0.1", strong=True)
+    signed = accounts.begin_provided(account, _provided("7"), "127.0.0.1", "", strong=True)
     assert accounts.sign_out(signed.secret) == "a.b.c"
     assert accounts.sign_out(signed.secret) is None
     assert accounts.sign_out(accounts.sign_in("zhang", PASSWORD, "127.0.0.1").secret) is None

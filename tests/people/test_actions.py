@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from tests.askers import staff, work_of
 from tests.people.registry import DAY, LI_MING, OTHER, Registry, certified
 
+from huitong.access import auditing
+from huitong.access.model import Role
 from huitong.base.errors import BadRequest, NotAllowed, NotFound
 from huitong.people import actions
 from huitong.people.model import Demographics, Registration
@@ -133,6 +136,33 @@ def test_one_certificate_with_two_names_is_for_a_human_to_say(registry: Registry
     registry.answer("joined", A, B)
     assert registry.one(A, B)
     assert registry.events(A)[0].by == "127.0.0.1"
+
+
+def test_joins_and_splits_are_by_the_account_of_the_registrar_whatever_the_institution(registry: Registry) -> None:
+    registry.register(A, names=("李^明",), certificates=certified(LI_MING))
+    registry.register(B, names=("王^芳",), certificates=certified(LI_MING))
+    works = [
+        work_of(registry.archive, staff(Role.REGISTRAR, institution="TAIYUAN", name=name)) for name in ("zhao", "qian")
+    ]
+    (question,) = actions.questions(works[0])
+    assert actions.answer(works[0], question.pk, "joined").by == "zhao"
+    assert registry.events(A)[0].by == "zhao"
+    ids = {registry.id_of(A)}
+    actions.split(works[1], registry.events(A)[0].pk)
+    assert {each.by for each in registry.events(A)} == {"zhao", "qian"}
+    ids |= {registry.id_of(A), registry.id_of(B)}
+    assert len(ids) == 2
+    lines = [line for line in auditing.lines(registry.archive.store) if "fact" in line.looked.detail]
+    assert {(line.asker["name"], line.looked.detail["fact"], line.looked.person) for line in lines} == {
+        (name, fact, person) for name, fact in (("zhao", "joined"), ("qian", "split")) for person in ids
+    }
+
+
+def test_who_may_not_decide_and_tries_is_in_the_audit(registry: Registry) -> None:
+    with pytest.raises(NotAllowed):
+        actions.split(work_of(registry.archive, staff(Role.DOCTOR)), 1)
+    looked = auditing.lines(registry.archive.store)[0].looked
+    assert (looked.action, looked.allowed) == ("people.decide", False)
 
 
 def test_an_answer_of_apart_is_remembered(registry: Registry) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
+from sqlalchemy import Connection, text
 
 from huitong.access.deciding import Action, Decision
 from huitong.access.model import Asker
@@ -71,10 +72,20 @@ def record_in(session: Session, work: Work, looked: Looked) -> None:
     """The same within a transaction: the line is there exactly if the transaction is."""
     if session.kind == "postgresql":
         session.rows(_LOCK, {})
-    last = session.rows("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1", {})
+    last = session.rows(_LAST, {})
     seq, before = (last[0][0], bytes(last[0][1])) if last else (0, _FIRST)
     line = _line(work, looked)
     session.run(_APPEND, {**line, "seq": seq + 1, "hash": _hash(before, line)})
+
+
+def record_on(write: Connection, work: Work, looked: Looked) -> None:
+    """As `record_in`, within the transaction `write`."""
+    if write.dialect.name == "postgresql":
+        write.execute(text(_LOCK))
+    last = write.execute(text(_LAST)).first()
+    seq, before = (last[0], bytes(last[1])) if last else (0, _FIRST)
+    line = _line(work, looked)
+    write.execute(text(_APPEND), {**line, "seq": seq + 1, "hash": _hash(before, line)})
 
 
 def once(work: Work, looked: Looked) -> None:
@@ -89,6 +100,7 @@ def once(work: Work, looked: Looked) -> None:
 #: Held until the transaction ends, so that lines have numbers without gaps and are committed in their order. SQLite's
 #: writers are alone anyway.
 _LOCK = "SELECT pg_advisory_xact_lock(4875697)"
+_LAST = "SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1"
 _COLUMNS = (
     "at_ms",
     "asker",

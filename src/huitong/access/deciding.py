@@ -38,6 +38,8 @@ class Action(StrEnum):
     NAME_GUARDIAN = "rights.guard"
     BREAK_GLASS = "break-glass.open"
     REVIEW = "break-glass.review"
+    OWN_ACCOUNT = "accounts.own"
+    KEEP_ACCOUNTS = "accounts.keep"
 
 
 class Fact(StrEnum):

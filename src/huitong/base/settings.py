@@ -187,6 +187,10 @@ class Settings:
     oidc_authorities: Path | None = _row(
         None, kinds.OPTIONAL_PATH, "",
         "Authorities (PEM) by one of which the provider's TLS certificate must be signed. Empty: those of the system.")
+    account_key: Path | None = _row(
+        None, kinds.OPTIONAL_PATH, "",
+        "File with the key (64 hexadecimal digits) under which secrets of authenticators lie in the database; the same "
+        "for all processes of a store. Empty: `account.key` in `data`, made when it is needed first.")
     exchange_issuer: str = _row(
         "HUITONG", kinds.TEXT, "",
         "Issuer of Patient ID of the exchange's own numbers, by which studies of all institutions are found.")

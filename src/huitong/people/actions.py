@@ -244,11 +244,13 @@ def answer(work: Work, pk: int, said: str, note: str = "") -> Question:
             raise NotFound("question")
         if row.state != "open":
             raise BadRequest("the question has been answered")
-        links.settle(tx, pk, said, linking.who_of(work), linking.now_ms(work), note[:1000])
+        links.settle(tx, pk, said, work.who, linking.now_ms(work), note[:1000])
         linking.tell(tx, work, "answered", str(pk), {"answer": said})
+        whose = linking.persons_of(tx, [row.low_pk, row.high_pk])
+        permitting.write_down(tx, work, Action.DECIDE_PERSONS, whose, ("question", str(pk)), fact=said)
         if said == "joined":
             evidence = replace(Evidence.of(links.evidence_of(row)), rule="human")
-            matching.try_to_join(tx, work, row.low_pk, row.high_pk, evidence, linking.who_of(work))
+            matching.try_to_join(tx, work, row.low_pk, row.high_pk, evidence, work.who)
         _decide_again(tx, work, [row.low_pk, row.high_pk])
     forget(work.store)
     return question(work, pk)
@@ -267,9 +269,11 @@ def join(work: Work, one: RecordKey, other: RecordKey, note: str = "") -> None:
             raise NotFound("patient number")
         row, evidence = links.question_row(tx, a.pk, b.pk), Evidence("human")
         pk = row.pk if row is not None else links.ask(tx, a.pk, b.pk, evidence, linking.now_ms(work))
-        links.settle(tx, pk, "joined", linking.who_of(work), linking.now_ms(work), note[:1000])
-        if not matching.try_to_join(tx, work, a.pk, b.pk, evidence, linking.who_of(work)):
+        links.settle(tx, pk, "joined", work.who, linking.now_ms(work), note[:1000])
+        if not matching.try_to_join(tx, work, a.pk, b.pk, evidence, work.who):
             raise BadRequest("a question about one of them is open: answer it first")
+        whose = linking.persons_of(tx, [a.pk, b.pk])
+        permitting.write_down(tx, work, Action.DECIDE_PERSONS, whose, ("question", str(pk)), fact="joined")
     forget(work.store)
 
 
@@ -281,7 +285,9 @@ def split(work: Work, event: int, note: str = "") -> None:
     permitting.permit_deciding(work)
     with work.store.database.write() as tx:
         work.store.database.lock(tx, registering.LOCK)
-        linking.split(tx, work, event, linking.who_of(work), note[:1000])
+        linking.split(tx, work, event, work.who, note[:1000])
+        whose = linking.persons_of_event(tx, event)
+        permitting.write_down(tx, work, Action.DECIDE_PERSONS, whose, ("join", str(event)), fact="split")
     forget(work.store)
 
 

@@ -23,11 +23,6 @@ def now_ms(work: Work) -> int:
     return milliseconds(work.now())
 
 
-def who_of(work: Work) -> str:
-    """Whoever decides, as it is kept: an institution, an address, or the operator."""
-    return work.institution or work.host or "operator"
-
-
 def tell(tx: Connection, work: Work, kind: str, subject: str, body: dict[str, Any], institution: str = "") -> None:
     """A line in the ledger: numbers of rows and exchange ids, nothing of a patient."""
     ledger.append(tx, at=work.now(), kind=f"people.{kind}", institution=institution, subject=subject, body=body)
@@ -127,3 +122,15 @@ def records_of_pair(tx: Connection, pks: Sequence[int]) -> tuple[Record, Record]
 
 def pks_of(found: Iterable[Record]) -> list[int]:
     return [record.pk for record in found]
+
+
+def persons_of(tx: Connection, pks: Sequence[int]) -> list[str]:
+    """The exchange ids of the persons of these records."""
+    persons = {record.person_pk for record in records.by_pk(tx, pks).values()}
+    return list(records.exchange_ids(tx, sorted(persons)).values())
+
+
+def persons_of_event(tx: Connection, event: int) -> list[str]:
+    """The exchange ids of both persons of a join or split."""
+    row = links.event(tx, event)
+    return [] if row is None else list(records.exchange_ids(tx, [row.kept_pk, row.other_pk]).values())

@@ -6,6 +6,9 @@ Refused is unknown where it is about one person; whoever may not do a thing at a
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import Connection
 
 from huitong.access import auditing
 from huitong.access.auditing import Looked
@@ -60,10 +63,28 @@ def permit(work: Work, action: Action) -> None:
         raise NotAllowed("this is not for the asker to do")
 
 
+def write_down(
+    tx: Connection, work: Work, action: Action, persons: Iterable[str], what: tuple[str, str], **said: Any
+) -> None:
+    """What was changed of these persons, a line for each, there exactly if the change is.
+
+    `what` is kind and id of the object, `said` the detail.
+    """
+    if work.asker.kind in FREE:
+        return
+    decision, institution = decide(work.asker, action, Subject("list", work.institution or "")), work.institution or ""
+    for person in sorted(set(persons)):
+        whose = {"person": person, "kind": what[0], "id": what[1], "institution": institution, "detail": said}
+        auditing.record_on(tx, work, Looked.of(action, decision, **whose))
+
+
 def permit_deciding(work: Work) -> None:
     """Who is one person is for registrars to say. Raises NotAllowed."""
     free = work.asker.kind in FREE
-    if not (work.may_decide if free else may(work.asker, Action.DECIDE_PERSONS)):
+    decision = decide(work.asker, Action.DECIDE_PERSONS, Subject("list"))
+    if not free and not decision.allowed:
+        auditing.once(work, Looked.of(Action.DECIDE_PERSONS, decision, kind="list", institution=work.institution or ""))
+    if not (work.may_decide if free else decision.allowed):
         raise NotAllowed("who is one person is for registrars to say (setting `registrars`)")
 
 

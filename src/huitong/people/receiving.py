@@ -107,7 +107,7 @@ def _link(tx: Connection, work: Work, numbers: tuple[str, str]) -> bool:
     What the rules would ask about the two, the institution has answered, and what it said before it may take back.
     """
     one, other = _pks(tx, work, numbers)
-    who, row = linking.who_of(work), links.question_row(tx, one, other)
+    who, row = work.who, links.question_row(tx, one, other)
     if row is not None and (row.state == "open" or (row.state == "apart" and row.who == who)):
         links.settle(tx, row.pk, "joined", who, linking.now_ms(work))
         linking.tell(tx, work, "answered", str(row.pk), {"answer": "joined"})
@@ -120,7 +120,7 @@ def _unlink(tx: Connection, work: Work, numbers: tuple[str, str]) -> None:
     for row in links.standing_joins(tx, pks):
         between = {row.kept_patient_pk, row.other_patient_pk} == set(pks)
         if between and Evidence.of(links.evidence_of(row)).rule == _BY_ISSUER.rule:
-            linking.split(tx, work, row.pk, linking.who_of(work), "unlinked (A37)")
+            linking.split(tx, work, row.pk, work.who, "unlinked (A37)")
     one, other = linking.records_of_pair(tx, pks)
     if one.person_pk == other.person_pk:
         raise BadMessage("the two are one person for other reasons: a registrar has to split them", 206, "PID^1^3")

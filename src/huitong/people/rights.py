@@ -162,12 +162,14 @@ def name_guardian(work: Work, guardian: str, child: str, basis: str) -> None:
         if not any(row.guardian in guardians for row in _holding(tx, GUARDIANSHIP, ids)):
             _add(tx, work, GUARDIANSHIP, person=child, guardian=guardian, basis=basis.strip())
             _tell(tx, work, "access.guardian_named", child, {"guardian": guardian})
+            said = {"fact": "guardian_named", "guardian": guardian}
+            permitting.write_down(tx, work, Action.NAME_GUARDIAN, [child], ("person", child), **said)
 
 
 def end_guardian(work: Work, child: str, pk: int) -> None:
     """Raises NotAllowed, NotFound."""
     permitting.permit(work, Action.NAME_GUARDIAN)
-    _end(work, GUARDIANSHIP, child, pk, "access.guardian_ended")
+    _end(work, GUARDIANSHIP, child, pk, "access.guardian_ended", Action.NAME_GUARDIAN)
 
 
 # --- emergencies ---
@@ -218,7 +220,7 @@ def review(work: Work, pk: int, verdict: str, note: str = "") -> None:
     if verdict not in VERDICTS:
         raise BadRequest(f"the verdict is one of {', '.join(VERDICTS)}")
     with work.store.database.write() as tx:
-        said = {"verdict": verdict, "reviewed_by": who_of(work), "reviewed_at_ms": milliseconds(work.now())}
+        said = {"verdict": verdict, "reviewed_by": work.who, "reviewed_at_ms": milliseconds(work.now())}
         where = (BREAK_GLASS.c.pk == pk, BREAK_GLASS.c.verdict == "")
         changed = update(BREAK_GLASS).where(*where).values(**said, note=note[:_MOST_CHARS])
         person = tx.execute(changed.returning(BREAK_GLASS.c.person)).scalar()
@@ -229,11 +231,6 @@ def review(work: Work, pk: int, verdict: str, note: str = "") -> None:
 
 
 # --- what these share ---
-
-
-def who_of(work: Work) -> str:
-    """Who says it: an account, or the exchange id of a resident."""
-    return work.asker.name or work.asker.person or work.asker.kind.value
 
 
 def _ids(work: Work, exchange_id: str) -> list[str]:
@@ -255,26 +252,32 @@ def _holding(tx: Connection, table: Table, ids: list[str]) -> list[Any]:
 
 
 def _add(tx: Connection, work: Work, table: Table, **columns: str) -> None:
-    tx.execute(insert(table).values(**columns, by=who_of(work), at_ms=milliseconds(work.now())))
+    tx.execute(insert(table).values(**columns, by=work.who, at_ms=milliseconds(work.now())))
 
 
-def _end(work: Work, table: Table, exchange_id: str, pk: int | None, kind: str) -> None:
+def _end(
+    work: Work, table: Table, exchange_id: str, pk: int | None, kind: str, action: Action = Action.CHANGE_RIGHTS
+) -> None:
     """One of what holds of the person, or all. Raises NotFound for one that does not."""
     ids = _ids(work, exchange_id)
     with work.store.database.write() as tx:
         _lock(work, tx, ids)
         where = [table.c.person.in_(ids), table.c.ended_at_ms.is_(None), *([] if pk is None else [table.c.pk == pk])]
-        said = {"ended_by": who_of(work), "ended_at_ms": milliseconds(work.now())}
+        said = {"ended_by": work.who, "ended_at_ms": milliseconds(work.now())}
         if not tx.execute(update(table).where(*where).values(said)).rowcount:
             if pk is not None:
                 raise NotFound("what is to be ended")
             return
         _tell(tx, work, kind, exchange_id, {} if pk is None else {"ended": pk})
+        if action is Action.NAME_GUARDIAN:
+            permitting.write_down(
+                tx, work, action, [exchange_id], ("person", exchange_id), fact="guardian_ended", pk=pk
+            )
     forget(work.store)
 
 
 def _tell(tx: Connection, work: Work, kind: str, person: str, body: dict[str, Any] | None = None) -> None:
-    said = {"by": who_of(work), **(body or {})}
+    said = {"by": work.who, **(body or {})}
     ledger.append(tx, at=work.now(), kind=kind, institution=work.institution or "", subject=person, body=said)
 
 

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from huitong.access.accounts.model import SignedIn
+from huitong.access.accounts.model import SignedIn, device_of
 from huitong.access.openid.actions import BACK, OpenId
 from huitong.access.openid.model import Reason, SignInFailed
 from huitong.base.errors import NotFound
@@ -55,8 +55,9 @@ def openid_routes(openid: OpenId | None, go_on: GoOn, fail: Fail) -> list[BaseRo
     async def back(request: Request) -> Response:
         said, kept = dict(request.query_params), request.cookies.get(_COOKIE, "")
         host = request.client.host if request.client else ""
+        device = device_of(request.headers.get("user-agent", ""))
         try:
-            came = await to_thread.run_sync(known().come_back, said, kept, host)
+            came = await to_thread.run_sync(known().come_back, said, kept, host, device)
         except SignInFailed as failed:
             response = await _failed(request, failed, own_path(failed.target))
         else:

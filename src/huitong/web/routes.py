@@ -9,6 +9,8 @@ from starlette.routing import BaseRoute, Route
 from huitong.access.actions import Access
 from huitong.base.settings import Settings
 from huitong.web import card
+from huitong.web.account import AccountPage
+from huitong.web.accounts import AccountsPages
 from huitong.web.directory import DirectoryPages
 from huitong.web.emergencies import EmergencyPages
 from huitong.web.files import Files, under
@@ -40,6 +42,8 @@ def routes(access: Access, settings: Settings) -> list[BaseRoute]:
         Route("/question/{pk:int}", people.question, name="question"),
         Route("/question/{pk:int}", people.answer, methods=["POST"]),
         *SignInPages(place).routes(),
+        *AccountPage(place).routes(),
+        *AccountsPages(place).routes(),
         Route("/about", pages.about, name="about"),
         Route("/language/{tag}", pages.language, name="language"),
         *DirectoryPages(place).routes(),

@@ -14,7 +14,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from huitong.access.accounts import demo
-from huitong.access.accounts.model import SignedIn, Stage
+from huitong.access.accounts.model import SignedIn, Stage, device_of
 from huitong.access.accounts.secrets import totp_uri
 from huitong.access.actions import SESSION_COOKIE
 from huitong.access.openid.model import Reason
@@ -53,8 +53,9 @@ class SignInPages:
         form = await request.form(max_files=0, max_fields=4)
         name, password, target = (str(form.get(field, "")) for field in ("name", "password", "next"))
         target = own_path(target)
+        device = device_of(request.headers.get("user-agent", ""))
         try:
-            signed_in = await to_thread.run_sync(self.accounts.sign_in, name, password, _host(request))
+            signed_in = await to_thread.run_sync(self.accounts.sign_in, name, password, _host(request), device)
         except NotSignedIn:
             return await self._form(request, 401, target, wrong=True)
         return self._go_on(request, signed_in, target)
@@ -81,7 +82,7 @@ class SignInPages:
         """
         same_site(request)
         openid = self.place.access.openid
-        hint = await to_thread.run_sync(self.accounts.sign_out, _secret(request))
+        hint = await to_thread.run_sync(self.accounts.sign_out, _secret(request), _host(request))
         ending = await to_thread.run_sync(openid.end_url, hint) if openid and hint else None
         response: Response = RedirectResponse("/sign-in", 303)
         if ending:

@@ -53,6 +53,8 @@ class Session:
     used_at: datetime
     #: What is being enrolled (base32); empty else.
     enrolling: str = field(default="", repr=False)
+    #: Browser and system: "Chrome, Windows"; empty where it did not say.
+    device: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,3 +68,20 @@ class SignedIn:
 def folded_name(name: str) -> str:
     """The name by which an account is found, however it was typed."""
     return unicodedata.normalize("NFKC", name).strip().casefold()[:64]
+
+
+#: What of User-Agent names a browser and a system; the first that is there counts, as most name the ones before them.
+_BROWSERS = {
+    "MicroMessenger": "WeChat", "Edg": "Edge", "QQBrowser": "QQ", "OPR": "Opera", "Firefox": "Firefox",
+    "Chrome": "Chrome", "Safari": "Safari",
+}  # fmt: skip
+_SYSTEMS = {
+    "Windows": "Windows", "HarmonyOS": "HarmonyOS", "Android": "Android", "iPhone": "iPhone", "iPad": "iPad",
+    "Mac OS X": "macOS", "Linux": "Linux",
+}  # fmt: skip
+
+
+def device_of(user_agent: str) -> str:
+    """Such as `Chrome, Windows`, as far as the header says; nothing of it is trusted."""
+    known = (next((name for mark, name in each.items() if mark in user_agent), "") for each in (_BROWSERS, _SYSTEMS))
+    return ", ".join(filter(None, known))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, or_, select, update
 
 from huitong.access.accounts.model import Account, Session, Stage
 from huitong.access.accounts.tables import ACCOUNT, SESSION, SIGN_IN_FAILURE
@@ -27,9 +27,14 @@ def _account(r: Row[Any]) -> Account:
     )
 
 
-def accounts(tx: Connection) -> list[Account]:
-    """All, by name."""
-    return [_account(r) for r in tx.execute(select(ACCOUNT).order_by(ACCOUNT.c.name))]
+def accounts(tx: Connection, text: str = "", after: str = "", limit: int | None = None) -> list[Account]:
+    """By name, behind the name `after`; with this text in the name or in what pages show."""
+    a = ACCOUNT.c
+    wanted = select(ACCOUNT).where(a.name > after).order_by(a.name).limit(limit)
+    if text:
+        found = (a.name, a.display, a.person, a.institution)
+        wanted = wanted.where(or_(*(func.lower(each).contains(text, autoescape=True) for each in found)))
+    return [_account(r) for r in tx.execute(wanted)]
 
 
 def account(tx: Connection, name: str) -> Account | None:
@@ -74,11 +79,18 @@ def sessions_of(tx: Connection, name: str) -> list[Session]:
 
 def _sessions(tx: Connection, condition: Any) -> list[Session]:
     s = SESSION.c
-    own = (s.public_id, s.stage, s.host, s.began_at_ms, s.used_at_ms, s.totp_secret.label("enrolling"))
+    own = (s.public_id, s.stage, s.host, s.began_at_ms, s.used_at_ms, s.totp_secret.label("enrolling"), s.device)
     rows = select(ACCOUNT, *own).join(SESSION, s.account_pk == ACCOUNT.c.pk).where(condition).order_by(s.pk.desc())
     return [
         Session(
-            r.public_id, _account(r), Stage(r.stage), r.host, moment(r.began_at_ms), moment(r.used_at_ms), r.enrolling
+            r.public_id,
+            _account(r),
+            Stage(r.stage),
+            r.host,
+            moment(r.began_at_ms),
+            moment(r.used_at_ms),
+            r.enrolling,
+            r.device,
         )
         for r in tx.execute(rows)
     ]
@@ -86,6 +98,11 @@ def _sessions(tx: Connection, condition: Any) -> list[Session]:
 
 def use_session(tx: Connection, public_id: str, at_ms: int) -> None:
     tx.execute(update(SESSION).where(SESSION.c.public_id == public_id).values(used_at_ms=at_ms))
+
+
+def enrol(tx: Connection, public_id: str, totp_secret: str) -> None:
+    """The session has an authenticator that awaits its first code; empty for none."""
+    tx.execute(update(SESSION).where(SESSION.c.public_id == public_id).values(totp_secret=totp_secret))
 
 
 def end_sessions(tx: Connection, public_ids: Iterable[str]) -> None:
@@ -109,3 +126,9 @@ def set_failures(tx: Connection, subject: str, count: int, at_ms: int) -> None:
     tx.execute(delete(SIGN_IN_FAILURE).where(SIGN_IN_FAILURE.c.subject == subject))
     if count:
         tx.execute(insert(SIGN_IN_FAILURE).values(subject=subject, failures=count, last_at_ms=at_ms))
+
+
+def touch_failures(tx: Connection, subject: str) -> None:
+    """Writes what is there once more."""
+    f = SIGN_IN_FAILURE.c
+    tx.execute(update(SIGN_IN_FAILURE).where(f.subject == subject).values(failures=f.failures))

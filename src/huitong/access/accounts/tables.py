@@ -22,7 +22,7 @@ ACCOUNT = Table(
     Column("person", Words, nullable=False, server_default=""),
     #: As argon2 writes it, parameters included (RFC 9106).
     Column("password_hash", Words, nullable=False, server_default=""),
-    #: Base32 (RFC 6238); empty where none is enrolled.
+    #: Base32 (RFC 6238) as `sealing` keeps it; empty where none is enrolled.
     Column("totp_secret", Words, nullable=False, server_default=""),
     #: The last step whose code was taken: no code is taken twice (RFC 6238 5.2).
     Column("totp_step", BigInteger, nullable=False, server_default="0"),
@@ -40,9 +40,11 @@ SESSION = Table(
     Column("account_pk", ForeignKey("account.pk"), nullable=False),
     #: As `model.Stage`.
     Column("stage", Words, nullable=False),
-    #: What is being enrolled, until its first code has been seen.
+    #: What is being enrolled, sealed, until its first code has been seen.
     Column("totp_secret", Words, nullable=False, server_default=""),
     Column("host", Words, nullable=False),
+    #: Browser and system, as `model.device_of` read them from User-Agent.
+    Column("device", Words, nullable=False, server_default=""),
     Column("began_at_ms", BigInteger, nullable=False),
     Column("used_at_ms", BigInteger, nullable=False),
 )

@@ -61,11 +61,11 @@ class OpenId:
         }
         return _with_query(str(self._provider.document()["authorization_endpoint"]), asked), begun.cookie
 
-    def come_back(self, said: Mapping[str, str], cookie: str, host: str) -> CameBack:
+    def come_back(self, said: Mapping[str, str], cookie: str, host: str, device: str = "") -> CameBack:
         """`said` is the query with which the browser came. Raises SignInFailed. Blocks, and waits for the provider."""
         begun = Begun.read(cookie, said.get("state", ""), self._clock())
         try:
-            return CameBack(self._signed_in(said, begun, host), begun.target)
+            return CameBack(self._signed_in(said, begun, host, device), begun.target)
         except SignInFailed as failed:
             failed.target = begun.target
             raise
@@ -93,11 +93,11 @@ class OpenId:
         whose = tokens.logout_claims(logout_token, self._expected(), self._provider.key)
         return self._accounts.end_provided(self._settings.oidc_issuer, whose.sub, whose.sid)
 
-    def _signed_in(self, said: Mapping[str, str], begun: Begun, host: str) -> SignedIn:
+    def _signed_in(self, said: Mapping[str, str], begun: Begun, host: str, device: str) -> SignedIn:
         self._check_answer(said)
         provided = self._provided(said["code"], begun)
         account = account_of(self._store, provided, self._mapping, self._clock())
-        return self._accounts.begin_provided(account, provided, host, strong=self._is_strong(provided))
+        return self._accounts.begin_provided(account, provided, host, device, strong=self._is_strong(provided))
 
     def _check_answer(self, said: Mapping[str, str]) -> None:
         issuer = self._settings.oidc_issuer
