@@ -38,6 +38,7 @@ class Action(StrEnum):
     NAME_GUARDIAN = "rights.guard"
     BREAK_GLASS = "break-glass.open"
     REVIEW = "break-glass.review"
+    SEE_AUDIT = "audit.see"
 
 
 class Fact(StrEnum):
