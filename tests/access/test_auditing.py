@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import text
 from tests.archives import TestArchive, archive_in
 
 from huitong.access import auditing
-from huitong.access.auditing import Looked
+from huitong.access.auditing import Looked, Wanted
 from huitong.access.model import Asker, Kind, Role
 from huitong.access.work import Work
+from huitong.store.database import Session
 
 LI = Asker(Kind.STAFF, "li", "李医生", "TAIYUAN", frozenset({Role.DOCTOR}), session="s1")
 
@@ -86,14 +89,16 @@ def test_what_is_undone_leaves_no_gap(archive: TestArchive) -> None:
         ("DELETE FROM audit WHERE seq = 1", 1),
         (
             "INSERT INTO audit SELECT 0, at_ms, asker, action, allowed, rule, purpose, person, kind,"
-            " object, institution, detail, hash FROM audit WHERE seq = 3",
+            " object, institution, detail, hash, account, asker_institution FROM audit WHERE seq = 3",
             1,
         ),
         (
             "INSERT INTO audit SELECT -9223372036854775808, at_ms, asker, action, allowed, rule, purpose, person, kind,"
-            " object, institution, detail, hash FROM audit WHERE seq = 3",
+            " object, institution, detail, hash, account, asker_institution FROM audit WHERE seq = 3",
             1,
         ),
+        ("UPDATE audit SET account = 'wu' WHERE seq = 4", 4),
+        ("UPDATE audit SET asker_institution = '' WHERE seq = 2", 2),
         ("UPDATE audit SET seq = seq + 10 WHERE seq >= 3", 3),
         ("UPDATE audit SET seq = CASE seq WHEN -2 THEN 3 ELSE 2 END WHERE seq IN (-2, -3)", 2),
     ],
@@ -121,3 +126,108 @@ def test_an_end_that_was_cut_off_shows_by_a_head_that_was_kept(archive: TestArch
     assert not auditing.holds(archive.store, 5, head)
     auditing.record(work_of(archive), looked(99))
     assert not auditing.holds(archive.store, 5, head)
+
+
+# --- finding ---
+
+WU = replace(LI, name="wu", institution="YUNCHENG", session="s9")
+T0 = datetime(2026, 11, 1, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def many(archive: TestArchive) -> TestArchive:
+    """Ten days, on each a line of 李 about HT<n> and a refused one of 吴 about a card."""
+    for day in range(10):
+        at = T0 + timedelta(days=day)
+        auditing.record(replace(work_of(archive), clock=lambda at=at: at), looked(day))
+        refused = replace(looked(day, allowed=False), action="card.scan", id="C1")
+        auditing.record(replace(work_of(archive, WU), clock=lambda at=at: at), refused)
+    return archive
+
+
+@pytest.mark.parametrize(
+    ("wanted", "seqs"),
+    [
+        (Wanted(), range(20, 0, -1)),
+        (Wanted(persons=("HT1", "HT3", "HT77")), [8, 7, 4, 3]),
+        (Wanted(persons=("HT1", "HT3"), account="li", action="imaging.see"), [7, 3]),
+        (Wanted(account="wu"), range(20, 0, -2)),
+        (Wanted(institution="TAIYUAN"), range(19, 0, -2)),
+        (Wanted(action="card.scan", allowed=True), []),
+        (Wanted(allowed=False), range(20, 0, -2)),
+        (Wanted(object="1.4"), [9]),
+        (Wanted(since=T0 + timedelta(days=8)), [20, 19, 18, 17]),
+        (Wanted(until=T0 + timedelta(days=1)), [2, 1]),
+        (Wanted(account="li", since=T0 + timedelta(days=2), until=T0 + timedelta(days=4)), [7, 5]),
+        (Wanted(since=T0 + timedelta(days=90)), []),
+    ],
+)
+def test_lines_are_found_by_all_that_is_given(many: TestArchive, wanted: Wanted, seqs: Sequence[int]) -> None:
+    found = auditing.search(many.store, wanted)
+    assert [line.seq for line in found] == list(seqs)
+    pages: list[int] = []
+    while page := auditing.search(many.store, wanted, before=pages[-1] if pages else None, limit=3):
+        pages += [line.seq for line in page]
+    assert pages == list(seqs)
+
+
+def test_one_line_is_read_by_its_number(many: TestArchive) -> None:
+    assert (found := auditing.line(many.store, 4)) is not None
+    assert found.asker["name"] == "wu"
+    assert auditing.line(many.store, 99) is None
+
+
+@pytest.mark.parametrize(
+    ("wanted", "index"),
+    [
+        (Wanted(persons=("HT1", "HT3")), "audit_by_person"),
+        (Wanted(persons=("HT1",), account="li", action="imaging.see", allowed=True), "audit_by_person"),
+        (Wanted(object="1.4", account="li", action="imaging.see"), "audit_by_object"),
+        (Wanted(account="li", institution="TAIYUAN", action="imaging.see"), "audit_by_account"),
+        (Wanted(institution="TAIYUAN", action="imaging.see", allowed=True), "audit_by_asker_institution"),
+        (Wanted(action="card.scan", since=T0), "audit_by_action"),
+        (Wanted(allowed=False), "audit_refused"),
+    ],
+)
+def test_every_search_goes_through_an_index(
+    archive: TestArchive, monkeypatch: pytest.MonkeyPatch, wanted: Wanted, index: str
+) -> None:
+    _fill(archive)
+    ran: list[tuple[str, Mapping[str, Any]]] = []
+    with archive.store.database.reading() as session:
+        of_kind = type(session)
+        rows = of_kind.rows
+
+        def note(session: Session, sql: str, parameters: Mapping[str, Any]) -> list[Any]:
+            ran.append((sql, parameters))
+            return rows(session, sql, parameters)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(of_kind, "rows", note)
+            auditing.search(archive.store, wanted, limit=50)
+        explain = "EXPLAIN QUERY PLAN " if session.kind == "sqlite" else "EXPLAIN "
+        plans = [
+            "; ".join(str(row[3 if session.kind == "sqlite" else 0]) for row in session.rows(explain + sql, values))
+            for sql, values in ran
+        ]
+    assert all(("audit_by_time" in plan) == ("at_ms, seq" in sql) for plan, (sql, _) in zip(plans, ran, strict=True))
+    assert index in plans[-1]
+
+
+def _fill(archive: TestArchive) -> None:
+    """20,000 lines, of which few are of one object, person or account, and few were refused."""
+    numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)"
+    with archive.store.database.write() as tx:
+        tx.execute(
+            text(
+                f"{numbers} INSERT INTO audit (seq, at_ms, asker, action, allowed, rule, purpose, person, kind, object,"
+                " institution, detail, hash, account, asker_institution) SELECT i, i, '{}',"
+                " CASE WHEN i % 500 = 0 THEN 'card.scan' ELSE 'imaging.see' END,"
+                " CASE WHEN i % 400 = 0 THEN 0 ELSE 1 END, '', '', 'HT' || i % 5000, 'study', '1.' || i % 5000,"
+                " '', '{}', :hash, 'a' || i % 900, 'I' || i % 400 FROM n"
+            ),
+            {"hash": b""},
+        )
+    if archive.store.database.kind == "postgresql":
+        with archive.store.database.write() as tx:
+            tx.execute(text("ANALYZE audit"))

@@ -204,7 +204,7 @@ class World:
         of_path = {
             "institution": THERE, "study_uid": study, "series_uid": series, "sha256": "0" * 64,
             "exchange_id": self.person, "id": self.card,
-            "person": self.person, "pk:int": "1",
+            "person": self.person, "pk:int": "1", "seq:int": "1",
             "name:path": "somebody", "study": study, "series": series, "instance": "1.2.1.1",
             "frames": "1", "bulk": "00091001",
         }  # fmt: skip
@@ -240,7 +240,14 @@ def world(archive: TestArchive) -> World:
 #: Searches below a study answer with an empty list where others say that there is no such thing.
 _SEARCHES = ("/series", "/instances")
 #: Where being refused does not hide that something exists.
-_TOLD = {Action.FIND_PERSONS, Action.DECIDE_PERSONS, Action.REVIEW, Action.COUNT_CARDS, Action.KEEP_ACCOUNTS}
+_TOLD = {
+    Action.FIND_PERSONS,
+    Action.DECIDE_PERSONS,
+    Action.REVIEW,
+    Action.SEE_AUDIT,
+    Action.COUNT_CARDS,
+    Action.KEEP_ACCOUNTS,
+}
 
 
 def _allows(path: str, answer: httpx.Response) -> bool:

@@ -26,10 +26,20 @@ AUDIT = Table(
     Column("institution", Words, nullable=False),
     #: JSON with sorted keys.
     Column("detail", Words, nullable=False),
-    #: SHA-256 over the hash of the line before and this line.
+    #: SHA-256 over the hash of the line before and this line, of which the columns below are no part.
     Column("hash", LargeBinary(32), nullable=False),
+    #: What `asker` says of them, to be searched by: `name` and `institution`, empty where it has none.
+    Column("account", Words, nullable=False, server_default=""),
+    Column("asker_institution", Words, nullable=False, server_default=""),
 )
 Index("audit_by_person", AUDIT.c.person, AUDIT.c.seq)
+Index("audit_by_account", AUDIT.c.account, AUDIT.c.seq)
+Index("audit_by_asker_institution", AUDIT.c.asker_institution, AUDIT.c.seq)
+Index("audit_by_action", AUDIT.c.action, AUDIT.c.seq)
+Index("audit_by_object", AUDIT.c.object, AUDIT.c.seq)
+Index("audit_by_time", AUDIT.c.at_ms, AUDIT.c.seq)
+_REFUSED = AUDIT.c.allowed == 0
+Index("audit_refused", AUDIT.c.seq, sqlite_where=_REFUSED, postgresql_where=_REFUSED)
 
 TABLES = (AUDIT,)
 NUMBERED = (AUDIT,)

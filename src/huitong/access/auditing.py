@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -20,7 +21,8 @@ from huitong.access.model import Asker
 from huitong.access.work import Work
 from huitong.base.clock import milliseconds
 from huitong.base.lru import Lru
-from huitong.store.database import Session
+from huitong.store.database import Kind as DatabaseKind
+from huitong.store.database import Session, among, listed
 from huitong.store.store import Store
 from huitong.store.tables import sorted_json
 
@@ -75,7 +77,7 @@ def record_in(session: Session, work: Work, looked: Looked) -> None:
     last = session.rows(_LAST, {})
     seq, before = (last[0][0], bytes(last[0][1])) if last else (0, _FIRST)
     line = _line(work, looked)
-    session.run(_APPEND, {**line, "seq": seq + 1, "hash": _hash(before, line)})
+    session.run(_APPEND, {**line, **_found_by(work.asker), "seq": seq + 1, "hash": _hash(before, line)})
 
 
 def record_on(write: Connection, work: Work, looked: Looked) -> None:
@@ -114,9 +116,11 @@ _COLUMNS = (
     "institution",
     "detail",
 )
+#: Repeats what `asker` says, so that an index can have it; not hashed, but held against it by `check`.
+_BESIDE = ("account", "asker_institution")
 _APPEND = f"""
-    INSERT INTO audit (seq, {", ".join(_COLUMNS)}, hash)
-    VALUES (:seq, {", ".join(f":{name}" for name in _COLUMNS)}, :hash)
+    INSERT INTO audit (seq, hash, {", ".join((*_COLUMNS, *_BESIDE))})
+    VALUES (:seq, :hash, {", ".join(f":{name}" for name in (*_COLUMNS, *_BESIDE))})
 """
 
 
@@ -135,21 +139,107 @@ def _line(work: Work, looked: Looked) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _found_by(asker: Asker) -> dict[str, str]:
+    return {"account": asker.name, "asker_institution": asker.institution or ""}
+
+
 def _hash(before: bytes, line: dict[str, Any]) -> bytes:
     return hashlib.sha256(before + orjson.dumps([line[name] for name in _COLUMNS])).digest()
 
 
 # --- reading ---
 
-_READ = f"SELECT seq, {', '.join(_COLUMNS)}, hash FROM audit"
+_READ = f"SELECT seq, {', '.join((*_COLUMNS, *_BESIDE))}, hash FROM audit"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which lines: those of which all that is given here is so."""
+
+    #: Exchange ids of one person, those before joins among them.
+    persons: tuple[str, ...] = ()
+    #: Name of the account, client, AE title or link that asked.
+    account: str = ""
+    #: Code of the institution on whose behalf they asked.
+    institution: str = ""
+    action: str = ""
+    allowed: bool | None = None
+    #: UID or id of what was looked at.
+    object: str = ""
+    #: From this moment, until before that one.
+    since: datetime | None = None
+    until: datetime | None = None
 
 
 def lines(store: Store, *, person: str = "", limit: int = 1000) -> list[Line]:
     """The newest lines, of a person where an exchange id is given, newest first."""
-    where = "WHERE person = :person" if person else ""
-    values = {"person": person, "limit": limit} if person else {"limit": limit}
+    return search(store, Wanted(persons=(person,) if person else ()), limit=limit)
+
+
+def search(store: Store, wanted: Wanted, *, before: int | None = None, limit: int = 100) -> list[Line]:
+    """The newest of the lines, newest first; with numbers smaller than `before` where it is given, to go on."""
     with store.database.reading() as session:
-        return [_read(row) for row in session.rows(f"{_READ} {where} ORDER BY seq DESC LIMIT :limit", values)]
+        first, behind = _range(session, wanted)
+        behind = behind if before is None else min(behind, before)
+        conditions, values = _conditions(session.kind, wanted)
+        sql = f"{_READ} WHERE {' AND '.join([*conditions, _BETWEEN])} ORDER BY seq DESC LIMIT :limit"
+        rows = session.rows(sql, {**values, "first": first, "behind": behind, "limit": limit})
+        return [_read(row) for row in rows]
+
+
+def line(store: Store, number: int) -> Line | None:
+    """The line of this number, None where there is none."""
+    with store.database.reading() as session:
+        found = session.rows(f"{_READ} WHERE seq = :seq", {"seq": number})
+    return _read(found[0]) if found else None
+
+
+_BETWEEN = "seq >= :first AND seq < :behind"
+_LOWEST, _HIGHEST = -(2**63), 2**63 - 1
+#: A line is committed later than its time says, and clocks of several machines differ; so much at most.
+_ASKEW_MS = 3_600_000
+_SINCE = "SELECT seq FROM audit WHERE at_ms >= :at_ms ORDER BY at_ms, seq LIMIT 1"
+
+
+def _range(session: Session, wanted: Wanted) -> tuple[int, int]:
+    """Numbers between which all lines of these moments are, so that only these are walked."""
+    first, behind = _LOWEST, _HIGHEST
+    if wanted.since:
+        found = session.rows(_SINCE, {"at_ms": milliseconds(wanted.since) - _ASKEW_MS})
+        first = found[0][0] if found else _HIGHEST
+    if wanted.until:
+        found = session.rows(_SINCE, {"at_ms": milliseconds(wanted.until) + _ASKEW_MS})
+        behind = found[0][0] if found else _HIGHEST
+    return first, behind
+
+
+def _conditions(kind: DatabaseKind, wanted: Wanted) -> tuple[list[str], dict[str, Any]]:
+    """What is given, as SQL. Of equal values the one of which there are fewest lines is looked up by its index.
+
+    SQLite keeps no count of values; a `+` keeps it from the index of a column, PostgreSQL counts by itself.
+    """
+    equal = {
+        "object": wanted.object, "account": wanted.account, "asker_institution": wanted.institution,
+        "action": wanted.action,
+    }  # fmt: skip
+    values: dict[str, Any] = {name: value for name, value in equal.items() if value}
+    conditions: list[str] = []
+    if wanted.persons:
+        values["persons"] = listed(kind, wanted.persons)
+    for name in values:
+        if name == "persons":
+            continue
+        shunned = "+" if kind == "sqlite" and (wanted.persons or conditions) else ""
+        conditions.append(f"{shunned}{name} = :{name}")
+    if wanted.persons:
+        conditions.append(among(kind, "person", ":persons"))
+    if wanted.allowed is not None:
+        conditions.append(f"{'+' if kind == 'sqlite' and values else ''}allowed = {int(wanted.allowed)}")
+    for name, moment, sign in (("since", wanted.since, ">="), ("until", wanted.until, "<")):
+        if moment:
+            values[name] = milliseconds(moment)
+            conditions.append(f"at_ms + 0 {sign} :{name}")  # the numbers are narrowed already
+    return conditions, values
 
 
 def _read(row: Any) -> Line:
@@ -179,11 +269,17 @@ def check(store: Store) -> Checked:
     before, count, expected, last = _FIRST, 0, 1, _FIRST
     for row in _every(store):
         line = {name: row[name] for name in _COLUMNS}
-        if row["seq"] != expected or _hash(before, line) != bytes(row["hash"]):
+        if row["seq"] != expected or _hash(before, line) != bytes(row["hash"]) or not _is_found(row):
             return Checked(count, expected, last.hex())
         before = last = bytes(row["hash"])
         count, expected = count + 1, expected + 1
     return Checked(count, None, last.hex())
+
+
+def _is_found(row: Any) -> bool:
+    """Whether a search finds the line by who asked."""
+    said = orjson.loads(row["asker"])
+    return (row["account"], row["asker_institution"]) == (said["name"], said["institution"] or "")
 
 
 def holds(store: Store, number: int, head: str) -> bool:
@@ -193,11 +289,8 @@ def holds(store: Store, number: int, head: str) -> bool:
     return bool(found) and bytes(found[0][0]).hex() == head
 
 
-#: The smallest number that a hand could put in: a line before the first is none of ours, and `lines` would show it.
-_LOWEST = -(2**63)
-
-
 def _every(store: Store) -> Iterator[Any]:
+    """From the smallest number that a hand could put in: a line before the first is none of ours."""
     start = _LOWEST
     while True:
         with store.database.reading() as session:

@@ -40,6 +40,7 @@ class Action(StrEnum):
     REVIEW = "break-glass.review"
     OWN_ACCOUNT = "accounts.own"
     KEEP_ACCOUNTS = "accounts.keep"
+    SEE_AUDIT = "audit.see"
 
 
 class Fact(StrEnum):

@@ -42,6 +42,8 @@ HTTP: dict[str, dict[str, Decided]] = {
     "/question/{pk:int}": {"GET": Action.DECIDE_PERSONS, "POST": Action.DECIDE_PERSONS},
     "/break-glass": {"GET": Action.REVIEW},
     "/break-glass/{pk:int}": {"POST": Action.REVIEW},
+    "/audit": {"GET": Action.SEE_AUDIT},
+    "/audit/{seq:int}": {"GET": Action.SEE_AUDIT},
     "/sign-in": {"GET": NOTHING, "POST": NOTHING},
     "/sign-in/code": {"GET": NOTHING, "POST": NOTHING},
     "/sign-out": {"POST": NOTHING},

@@ -15,6 +15,7 @@ from huitong.web.directory import DirectoryPages
 from huitong.web.emergencies import EmergencyPages
 from huitong.web.files import Files, under
 from huitong.web.light import LightPages
+from huitong.web.overseeing import OverseeingPages
 from huitong.web.pages import Pages
 from huitong.web.people import PeoplePages
 from huitong.web.place import Place
@@ -38,6 +39,7 @@ def routes(access: Access, settings: Settings) -> list[BaseRoute]:
         Route("/person/{exchange_id}", people.person, name="person"),
         Route("/person/{exchange_id}/split", people.split, methods=["POST"]),
         *EmergencyPages(place).routes(),
+        *OverseeingPages(place).routes(),
         Route("/questions", people.questions, name="questions"),
         Route("/question/{pk:int}", people.question, name="question"),
         Route("/question/{pk:int}", people.answer, methods=["POST"]),

@@ -1,0 +1,91 @@
+"""The supervisor's pages of who looked: a search, and one line with all that it says."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, time, timedelta
+from urllib.parse import urlencode
+
+from anyio import to_thread
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from huitong.access.auditing import Wanted
+from huitong.access.deciding import Action
+from huitong.base.clock import CHINA, moment
+from huitong.base.errors import NotFound
+from huitong.people import overseeing
+from huitong.web.headers import PAGE_POLICY
+from huitong.web.look import page
+from huitong.web.place import Place
+
+_SHOWN = 50
+_MOST_CHARS = 200
+_FIELDS = ("person", "account", "institution", "action", "outcome", "object", "since", "until")
+_OUTCOMES = {"allowed": True, "refused": False}
+
+
+class OverseeingPages:
+    """The endpoints; one object for each app."""
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+
+    def routes(self) -> list[BaseRoute]:
+        return [Route("/audit", self.search, name="audit"), Route("/audit/{seq:int}", self.line)]
+
+    async def search(self, request: Request) -> Response:
+        """Lines by what is given, newest first; `?before=` goes on. Raises NotAllowed."""
+        work, given = self.place.reader(request), _given(request)
+        before = request.query_params.get("before", "")
+        behind = int(before) if before.isdecimal() and len(before) < 18 else None
+        found = await to_thread.run_sync(lambda: overseeing.find(work, _wanted(given), before=behind, limit=_SHOWN + 1))
+        asked = {name: value for name, value in given.items() if value}
+        more = urlencode({**asked, "before": found[_SHOWN - 1].seq}) if len(found) > _SHOWN else ""
+        return self._answer(
+            request, "audit.html", found=found[:_SHOWN], more=more, given=given, actions=[each.value for each in Action]
+        )
+
+    async def line(self, request: Request) -> Response:
+        """Raises NotAllowed, NotFound."""
+        work, seq = self.place.reader(request), request.path_params["seq"]
+        if seq >= 1 << 63:
+            raise NotFound("a line of the audit")
+        found = await to_thread.run_sync(overseeing.read, work, seq)
+        return self._answer(request, "audit-line.html", line=found)
+
+    def _answer(self, request: Request, template: str, **values: object) -> Response:
+        names = self.place.institution_names(request)
+        html = page(request, template, institution_names=names, moment=moment, **values)
+        return HTMLResponse(html, headers={"Content-Security-Policy": PAGE_POLICY, "Cache-Control": "no-store"})
+
+
+def _given(request: Request) -> dict[str, str]:
+    """The fields of the form; what is no day counts as not given."""
+    given = {name: request.query_params.get(name, "").strip()[:_MOST_CHARS] for name in _FIELDS}
+    for name in ("since", "until"):
+        given[name] = given[name] if _day(given[name]) else ""
+    return given
+
+
+def _wanted(given: dict[str, str]) -> Wanted:
+    since, until = _day(given["since"]), _day(given["until"])
+    return Wanted(
+        persons=(given["person"],) if given["person"] else (),
+        account=given["account"],
+        institution=given["institution"],
+        action=given["action"],
+        allowed=_OUTCOMES.get(given["outcome"]),
+        object=given["object"],
+        since=since,
+        until=until + timedelta(days=1) if until else None,
+    )
+
+
+def _day(text: str) -> datetime | None:
+    """Its first moment in China."""
+    try:
+        found = date.fromisoformat(text)
+    except ValueError:
+        return None
+    return datetime.combine(found, time(), CHINA) if 1970 <= found.year < 9999 else None

@@ -1,0 +1,88 @@
+"""The supervisor's pages of who looked: found by what is given, each line whole; for nobody else; and written down."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.archives import TestArchive, archive_in
+from tests.askers import KnowingAccess, doctor, resident, staff, work_of
+from tests.web.browsing import Browser, pages_on
+
+from huitong.access import auditing
+from huitong.access.auditing import Looked
+from huitong.access.model import Asker, Role
+from huitong.directory.actions import read_directory
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Iterator[TestArchive]:
+    with archive_in(tmp_path) as opened:
+        opened.access = KnowingAccess(opened.store, read_directory(None, demo=True))
+        for number in range(60):
+            what = Looked("imaging.see", number != 7, "open visit", "TREAT", f"HT{number}", "study", f"1.{number}")
+            auditing.record(work_of(opened, doctor()), what)
+        yield opened
+
+
+@pytest.fixture
+def pages(archive: TestArchive) -> Iterator[Browser]:
+    ask_as(archive, staff(Role.SUPERVISOR, institution=None))
+    with pages_on(archive) as browser:
+        browser.cookies.set("i18next", "en-US")
+        yield browser
+
+
+def ask_as(archive: TestArchive, asker: Asker | None) -> None:
+    assert isinstance(archive.access, KnowingAccess)
+    archive.access.asker = asker
+
+
+def test_lines_are_found_and_paged(pages: Browser) -> None:
+    html = pages.get("/audit?action=imaging.see").text
+    assert html.count('class="open"') == 50
+    assert "HT59" in html
+    assert "HT9<" not in html
+    rest = pages.get("/audit?action=imaging.see&before=11").text
+    assert "HT9<" in rest
+    assert 'rel="next"' not in rest
+    assert 'href="/audit?action=imaging.see&amp;before=11"' in html
+    refused = pages.get("/audit?action=imaging.see&outcome=refused").text
+    assert refused.count('class="open"') == 1
+    assert "HT7<" in refused
+    assert pages.get("/audit?since=2000-01-01&until=2000-01-02").text.count('class="open"') == 0
+    assert pages.get("/audit?person=HT3&account=&object=1.3").text.count('href="/audit/4"') == 1
+
+
+def test_a_line_says_everything_and_one_that_is_none_is_unknown(pages: Browser) -> None:
+    html = pages.get("/audit/8").text
+    for said in ("HT7", "1.7", "open visit", "TREAT", "Refused"):
+        assert said in html
+    assert pages.get("/audit/99999").status_code == 404
+    assert pages.get(f"/audit/{1 << 63}").status_code == 404
+
+
+def test_that_a_supervisor_looked_is_a_line_with_what_was_searched(archive: TestArchive, pages: Browser) -> None:
+    pages.get("/audit?person=HT3&outcome=refused")
+    pages.get("/audit/8")
+    read, searched = auditing.lines(archive.store, limit=2)
+    assert (read.looked.action, read.looked.kind, read.looked.id) == ("audit.see", "audit line", "8")
+    assert (searched.looked.person, searched.looked.detail) == ("HT3", {"allowed": "false"})
+
+
+@pytest.mark.parametrize("asker", [doctor(), resident("HT3"), staff(Role.ADMIN, institution=None), None])
+def test_nobody_else_reads_it_and_that_they_tried_is_a_line(
+    archive: TestArchive, pages: Browser, asker: Asker | None
+) -> None:
+    ask_as(archive, asker)
+    for path in ("/audit", "/audit/8"):
+        assert pages.get(path).status_code == 403
+    tried = [line.looked for line in auditing.lines(archive.store) if line.looked.action == "audit.see"]
+    assert [each.allowed for each in tried] == ([False, False] if asker else [])
+
+
+def test_the_bar_leads_supervisors_there_and_nobody_else(archive: TestArchive, pages: Browser) -> None:
+    assert 'href="/audit"' in pages.get("/about").text or 'href="/audit"' in pages.get("/audit").text
+    ask_as(archive, doctor())
+    assert 'href="/audit"' not in pages.get("/directory").text
