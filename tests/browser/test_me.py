@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 from sqlalchemy import insert
 from tests.archives import PASSWORD, TestArchive, archive_in, signed_in
-from tests.askers import doctor, staff, system, work_of
+from tests.askers import doctor, resident, staff, system, work_of
 from tests.browser.conftest import NODE_MODULES
 from tests.browser.images import bundled, written
 from tests.browser.test_card import decoded
@@ -26,7 +26,7 @@ from tests.serving import Server, serving
 from huitong.access.actions import SESSION_COOKIE
 from huitong.access.model import Role
 from huitong.access.tables import GUARDIANSHIP
-from huitong.base.clock import now
+from huitong.base.clock import milliseconds, now
 from huitong.base.errors import NotFound
 from huitong.imaging import actions as imaging
 from huitong.people import rights
@@ -61,7 +61,7 @@ def home(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     folder = tmp_path_factory.mktemp("residents") / "data"
     with ThreadPoolExecutor(1) as apart:  # from the event loop that drives the browser
         mother, child, sessions = apart.submit(_prepared, folder).result()
-    with serving(folder, "--readers", "192.0.2.0/24", "--card-code-s", "60") as running:
+    with serving(folder, "--readers", "192.0.2.0/24", "--card-code-s", "12") as running:
         yield Home(running, mother, child, sessions)
 
 
@@ -118,8 +118,14 @@ def _told(archive: TestArchive, mother: str, child: str, studies: dict[str, str]
     """Whatever the pages have words for has happened."""
     with archive.store.database.write() as tx:
         change_visit(tx, "YUNCHENG", VisitChange(Effect.OPENS, "Y1", "V1", "I", now()), now())
-        guarding = {"person": child, "guardian": mother, "basis": "出生医学证明", "by": "registrar", "at_ms": 0}
-        tx.execute(insert(GUARDIANSHIP).values(guarding))
+        guarding = {"person": child, "guardian": mother, "basis": "出生医学证明", "by": "registrar"}
+        tx.execute(insert(GUARDIANSHIP).values(**guarding, at_ms=milliseconds(now())))
+    hers = work_of(archive, resident(mother))
+    rights.object_to(hers, mother)
+    rights.withdraw_objection(hers, mother)
+    rights.consent(hers, mother, "genetics", "TAIYUAN")
+    rights.consent(hers, mother, "reproduction")
+    rights.object_to(work_of(archive, resident(mother)), child)
     zhang, li = doctor("YUNCHENG", "张建国"), doctor("TAIYUAN", "李医生")
     for asker, study in ((li, "胸部平扫+增强"), (zhang, "胸部平扫+增强"), (zhang, "头颅平扫"), (li, "头颅平扫"),
                          (li, "心身医学科会诊：头颅"), (system("YUNCHENG"), "胸部平扫+增强")):  # fmt: skip
@@ -227,8 +233,9 @@ def test_the_code_on_the_screen_is_taken_at_a_door_and_renewed_by_itself(
     assert answer.status_code == 200, answer.text
     assert home.mother in answer.text
     before = hand.locator(".qr path").last.get_attribute("d")
-    hand.evaluate("htmx.trigger('#code', 'fresh')")
     hand.wait_for_function("d => [...document.querySelectorAll('.qr path')].pop().getAttribute('d') !== d", arg=before)
+    hand.screenshot(path=pictures / "me-renewed.png")
+    assert decoded(pictures / "me-renewed.png") not in ("", code)
     expect(hand.get_by_role("heading", level=1)).to_have_text("王晓兰")
 
 

@@ -327,6 +327,8 @@ def test_staff_have_no_such_pages(archive: TestArchive, family: Family, page: st
         )
         assert browser.get(f"/me{page}").status_code == 404
         assert browser.get(f"/me/child/{family.mother}{page}").status_code == 404
+        for base in ("/me", f"/me/child/{family.mother}"):
+            assert say(browser, base, do="object") == 404
 
 
 def test_who_is_not_signed_in_is_asked_to(archive: TestArchive, family: Family) -> None:
