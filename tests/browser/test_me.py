@@ -33,6 +33,7 @@ from huitong.people import rights
 from huitong.people.adt import Effect, VisitChange
 from huitong.people.cards import actions as cards
 from huitong.people.cards.codes import read
+from huitong.people.cards.model import Terminal
 from huitong.people.visiting import change_visit
 
 PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
@@ -121,6 +122,8 @@ def _told(archive: TestArchive, mother: str, child: str, studies: dict[str, str]
         guarding = {"person": child, "guardian": mother, "basis": "出生医学证明", "by": "registrar"}
         tx.execute(insert(GUARDIANSHIP).values(**guarding, at_ms=milliseconds(now())))
     hers = work_of(archive, resident(mother))
+    code = cards.dynamic_code(hers, cards.cards_of(hers, mother)[0])
+    cards.resolve(work_of(archive, staff(Role.CLERK)), code.text, Terminal("010101", "1", "01"))
     rights.object_to(hers, mother)
     rights.withdraw_objection(hers, mother)
     rights.consent(hers, mother, "genetics", "TAIYUAN")

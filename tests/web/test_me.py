@@ -134,6 +134,17 @@ def test_the_code_on_the_page_names_the_person_at_a_door(pages: Browser, family:
     assert isinstance(found, Resolved)
     assert found.card.holder.exchange_id == family.mother
     assert sees(family, doctor(), "chest")
+    html = pages.get("/me/looked").text
+    assert "The health card had been scanned at this hospital." in html
+    assert "The code of the phone: for a day this hospital could see the studies." in html
+    assert "Where the health card was shown" not in pages.get("/me/looked?whose=own").text
+
+
+def test_where_a_card_was_shown_is_told_to_nobody_else(family: Family) -> None:
+    for asker in (doctor("TAIYUAN"), staff(Role.CLERK), resident(family.stranger)):
+        with pytest.raises(NotFound):
+            cards.uses_of(family.work(asker), family.mother)
+    assert cards.uses_of(family.work(resident(family.mother)), family.mother) == []
 
 
 def test_studies_of_all_hospitals_stand_by_year_and_open_on_phone_and_desk(pages: Browser, family: Family) -> None:

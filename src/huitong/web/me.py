@@ -23,6 +23,7 @@ from huitong.access.work import Work
 from huitong.base.clock import CHINA
 from huitong.base.errors import BadRequest, NotFound, NotSignedIn
 from huitong.catalog.access import RELATIONS, SENSITIVE
+from huitong.catalog.health_card import STEPS
 from huitong.imaging.actions import list_studies, representatives
 from huitong.imaging.model import StudyRow
 from huitong.people import own, rights
@@ -134,6 +135,8 @@ class MyPages:
         behind = {"before": int(before)} if before.isdecimal() and len(before) < 19 else {}
         lines = await to_thread.run_sync(lambda: own.looked(mine.work, mine.person, whose, limit=_LINES + 1, **behind))
         held = await to_thread.run_sync(rights.rights_of, mine.work, mine.person)
+        newest = whose is Whose.OTHERS and not behind
+        uses = await to_thread.run_sync(cards.uses_of, mine.work, mine.person) if newest else []
         known = await to_thread.run_sync(studies_of, mine.work, lines[:_LINES])
         following = {"whose": whose.value, "before": lines[_LINES - 1].seq} if len(lines) > _LINES else {}
         return self._page(
@@ -142,7 +145,9 @@ class MyPages:
             "me-looked.html",
             whose=whose.value,
             days=days(lines[:_LINES], known, held.emergencies, mine.work.asker),
-            emergencies=held.emergencies if whose is Whose.OTHERS and not behind else [],
+            emergencies=held.emergencies if newest else [],
+            uses=uses,
+            steps={code: names[_index(request)] for code, names in STEPS.items()},
             next=f"{mine.base}/looked?{urlencode(following)}" if following else "",
         )
 
@@ -151,8 +156,7 @@ class MyPages:
         mine = await self._mine(request)
         held = await to_thread.run_sync(rights.rights_of, mine.work, mine.person)
         said = await to_thread.run_sync(own.spoken, mine.work, mine.person)
-        chinese = language_of(request).locale == "zh_CN"
-        classes = {code: each.names[0 if chinese else 1] for code, each in SENSITIVE.items()}
+        classes = {code: each.names[_index(request)] for code, each in SENSITIVE.items()}
         return self._page(
             request,
             mine,
@@ -221,6 +225,11 @@ def _mine(work: Work, child: str) -> Mine:
     is_child = any(each.exchange_id == found.exchange_id for each in children)
     base = f"{HOME}/child/{quote(found.exchange_id)}" if is_child else HOME
     return Mine(work, found, children, base)
+
+
+def _index(request: Request) -> int:
+    """Of the reader's language in the names of catalogues: Chinese, English."""
+    return 0 if language_of(request).locale == "zh_CN" else 1
 
 
 def _of(person: str) -> Condition:
