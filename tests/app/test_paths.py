@@ -207,6 +207,7 @@ class World:
             "frames": "1", "bulk": "00091001",
         }  # fmt: skip
         skip = {"/person/{exchange_id}", "/", "/study/{institution}/{study_uid}/version/{sha256}"}
+        skip |= {path for path in paths.HTTP if path.split("/")[1] == "me" and "{person}" not in path}  # own pages
         found = {
             _filled(path, of_path): methods["GET"]
             for path, methods in paths.HTTP.items()

@@ -8,8 +8,9 @@ others is to be recorded for three years at least (Network Data Security Managem
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 import orjson
@@ -19,7 +20,7 @@ from huitong.access.model import Asker
 from huitong.access.work import Work
 from huitong.base.clock import milliseconds
 from huitong.base.lru import Lru
-from huitong.store.database import Session
+from huitong.store.database import KINDS, Session, among, listed
 from huitong.store.store import Store
 from huitong.store.tables import sorted_json
 
@@ -138,6 +139,36 @@ def lines(store: Store, *, person: str = "", limit: int = 1000) -> list[Line]:
     values = {"person": person, "limit": limit} if person else {"limit": limit}
     with store.database.reading() as session:
         return [_read(row) for row in session.rows(f"{_READ} {where} ORDER BY seq DESC LIMIT :limit", values)]
+
+
+class Whose(StrEnum):
+    """Which lines about a person."""
+
+    #: Of all but the person and the guardians.
+    OTHERS = "others"
+    #: Of these, what was refused.
+    REFUSED = "refused"
+    #: Of the person and the guardians.
+    OWN = "own"
+
+
+_OWN = "(allowed = 1 AND rule IN ('self', 'guardian'))"
+_WHOSE = {Whose.OTHERS: f"NOT {_OWN}", Whose.REFUSED: "allowed = 0", Whose.OWN: _OWN}
+_ABOUT = {
+    (kind, whose): f"""
+        {_READ} WHERE {among(kind, "person", ":persons")} AND seq < :before AND {of_them}
+        ORDER BY seq DESC LIMIT :limit
+    """
+    for kind in KINDS
+    for whose, of_them in _WHOSE.items()
+}
+
+
+def about(store: Store, persons: Iterable[str], whose: Whose, *, before: int, limit: int) -> list[Line]:
+    """Lines about the person to whom all these exchange ids lead, with smaller numbers than `before`, newest first."""
+    with store.database.reading() as session:
+        values = {"persons": listed(session.kind, sorted(persons)), "before": before, "limit": limit}
+        return [_read(row) for row in session.rows(_ABOUT[session.kind, whose], values)]
 
 
 def _read(row: Any) -> Line:

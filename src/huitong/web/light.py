@@ -204,4 +204,7 @@ def _back(work: Work, row: StudyRow) -> str:
     """Where the asker came from; nowhere for whoever has only this study."""
     if work.asker.kind is Kind.SHARE:
         return ""
+    if work.asker.kind is Kind.PERSON:
+        own = row.exchange_id in ("", work.asker.person)
+        return "/me/studies" if own else f"/me/child/{quote(row.exchange_id, safe='')}/studies"
     return f"/study/{quote(row.institution, safe='')}/{quote(row.study_uid, safe='')}"

@@ -10,7 +10,7 @@
   document.querySelectorAll('.thumb img').forEach(picture => picture.complete && !picture.naturalWidth && picture.currentSrc && absent(picture));
 
   // The viewer leads back to the list as it was left.
-  const remember = () => location.pathname === '/' && sessionStorage.setItem('huitong.list', location.pathname + location.search);
+  const remember = () => (location.pathname === '/' || document.querySelector('.own-study')) && sessionStorage.setItem('huitong.list', location.pathname + location.search);
   remember();
   document.addEventListener('htmx:replacedInHistory', remember);
   document.addEventListener('htmx:pushedIntoHistory', remember);
