@@ -19,9 +19,10 @@ from huitong.people.cards import actions
 from huitong.people.cards.model import Attribute, Card, Reason, Refusal, Shown, State, Terminal
 from huitong.web.headers import PAGE_POLICY, same_site
 from huitong.web.i18n import language_of
-from huitong.web.look import masked, page
+from huitong.web.look import page
 from huitong.web.modalities import _
 from huitong.web.place import Place
+from huitong.wire.names import masked
 
 REFUSED = {
     Reason.MALFORMED: _("This is no code of a health card. Scan the QR code again, as a whole."),
