@@ -44,7 +44,7 @@ def test_the_example_of_the_specification_is_read_also_behind_a_viewers_address(
 
 
 def test_a_written_link_is_read_as_it_was() -> None:
-    link = HealthLink("https://a.example/shl/" + "x" * 43, KEY, 1_800_000_000, "P", "胸部CT")
+    link = HealthLink("https://a.example/shl/" + "x" * 43, KEY, 1_800_000_000, "P", "胸部CT", "for our page")
     assert read_link(write_link(link)) == link
     assert read_link(write_link(HealthLink("https://a.example/1", KEY))) == HealthLink("https://a.example/1", KEY)
 

@@ -38,6 +38,7 @@ class Action(StrEnum):
     NAME_GUARDIAN = "rights.guard"
     BREAK_GLASS = "break-glass.open"
     REVIEW = "break-glass.review"
+    SHARE = "share.make"
 
 
 class Fact(StrEnum):
@@ -55,7 +56,7 @@ class Fact(StrEnum):
     SELF = "self"
     #: The asker is the guardian, and the person under 14.
     GUARDIAN = "guardian"
-    #: The asker's link is of this study and has not expired.
+    #: The asker's link is of this study, which is still the person's who shared it.
     SHARED = "shared"
 
 

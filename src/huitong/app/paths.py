@@ -46,6 +46,14 @@ HTTP: dict[str, dict[str, Decided]] = {
         for base in ("/me", "/me/child/{person}")
         for path, more in _OWN_PAGES.items()
     },
+    "/me/share/{institution}/{study_uid}": {"GET": Action.SHARE, "POST": Action.SHARE},
+    "/me/shares": {"GET": Action.SHARE},
+    "/me/shares/{share}/end": {"POST": Action.SHARE},
+    # Whoever has a link proves it with its secret; what it then opens is decided like all else.
+    "/s": {"GET": NOTHING},
+    "/share/open": {"POST": NOTHING},
+    "/shl/{secret}": {"POST": NOTHING, "OPTIONS": NOTHING},
+    "/shl/file/{secret}": {"GET": NOTHING},
     "/people": {"GET": Action.FIND_PERSONS},
     "/person/{exchange_id}": {"GET": Action.SEE_PERSON},
     "/person/{exchange_id}/split": {"POST": Action.DECIDE_PERSONS},

@@ -62,6 +62,9 @@ def _gather(session: Session, asker: Asker, sql: str, wanted: dict[str, Any], no
         facts.add(Fact.OPEN_VISIT)
     if asker.kind is Kind.PERSON:
         facts |= _own(session, asker, who, said, now)
+    # A share of a record that a split has given to somebody else since opens nothing.
+    if asker.kind is Kind.SHARE and any(row["exchange_id"] == asker.person for row in who):
+        facts.add(Fact.SHARED)
     current = next((row["exchange_id"] for row in who if row["into_pk"] is None), "")
     consented = frozenset(row["a"] for row in said.get("consent", ()))
     return Relations(current, frozenset(facts), consented, next(iter(open_visits), ""))

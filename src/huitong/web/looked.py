@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import groupby
+from typing import Any
 
 from huitong.access.auditing import Line
 from huitong.access.model import Asker, Kind
@@ -38,7 +39,7 @@ class Deed:
 class Visit:
     """What one asker did in a row, in one day, all of it allowed or all of it refused."""
 
-    #: As shown; empty for an institution's system.
+    #: As shown, of a link the note that was made on it; empty for an institution's system.
     name: str
     roles: tuple[str, ...]
     #: Code; empty for residents.
@@ -76,10 +77,11 @@ def days(
 
 def _visit(lines: list[Line], known: dict[StudyKey, StudyRow], emergencies: Sequence[Emergency], asker: Asker) -> Visit:
     newest, said = lines[0], lines[0].asker
-    kind = "self" if asker.person and said.get("person") == asker.person else str(said["kind"])
+    mine = said["kind"] == Kind.PERSON and asker.person and said.get("person") == asker.person  # a link has one as well
+    kind = "self" if mine else str(said["kind"])
     deeds = dict.fromkeys(_deed(line, known) for line in reversed(lines))
     return Visit(
-        "" if kind == Kind.SYSTEM else str(said["display"] or said["name"]),
+        _name(kind, said),
         tuple(said["roles"]),
         said["institution"] or "",
         kind,
@@ -90,6 +92,12 @@ def _visit(lines: list[Line], known: dict[StudyKey, StudyRow], emergencies: Sequ
         next((each for each in emergencies if _urgent(newest) and _is_of(newest, each)), None),
         _urgent(newest),
     )
+
+
+def _name(kind: str, said: Mapping[str, Any]) -> str:
+    if kind == Kind.SYSTEM:
+        return ""
+    return str(said["display"] if kind == Kind.SHARE else said["display"] or said["name"])
 
 
 def _deed(line: Line, known: dict[StudyKey, StudyRow]) -> Deed:

@@ -48,6 +48,9 @@ DONE = {
     "rights.see": _("Saw these pages"),
     "rights.change": _("Changed who may see"),
     "break-glass.open": _("Opened all studies in an emergency"),
+    "share.make": _("Shared the study by a link"),
+    "share.open": _("Opened a link to a study"),
+    "share.end": _("Ended a link to a study"),
 }
 WANTED = {
     "imaging.see": _("Wanted to see the study"),
@@ -58,6 +61,8 @@ WANTED = {
     "rights.see": _("Wanted to see these pages"),
     "rights.change": _("Wanted to change who may see"),
     "break-glass.open": _("Wanted to open all studies in an emergency"),
+    "share.make": _("Wanted to share the study"),
+    "share.open": _("Wanted to open a link to a study"),
 }
 OTHER_DONE, OTHER_WANTED = _("Did something else"), _("Wanted something else")
 
@@ -75,6 +80,10 @@ WHY = {
     "registrar": _("To make sure which patient numbers are one person's."),
     "card at the desk": _("Cards are read where people come to be treated."),
     # refused
+    "passcode": _("Refused: the passcode was wrong."),
+    "expired": _("Refused: the link had expired."),
+    "revoked": _("Refused: the link had been ended."),
+    "dead": _("Refused: the link was closed after too many wrong passcodes."),
     "objection": _("Refused: other hospitals may not see these records."),
     "sensitive": _("Refused: a particularly private study, and nobody has agreed to show it."),
 }

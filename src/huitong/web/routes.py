@@ -17,6 +17,7 @@ from huitong.web.me import MyPages
 from huitong.web.pages import Pages
 from huitong.web.people import PeoplePages
 from huitong.web.place import Place
+from huitong.web.share import SharePages
 from huitong.web.sign_in import SignInPages
 from huitong.web.viewer import viewer_routes
 
@@ -34,6 +35,7 @@ def routes(access: Access, settings: Settings) -> list[BaseRoute]:
         *LightPages(place).routes(),
         *card.routes(place),
         *MyPages(place).routes(),
+        *SharePages(place).routes(),
         Route("/people", people.people, name="people"),
         Route("/person/{exchange_id}", people.person, name="person"),
         Route("/person/{exchange_id}/split", people.split, methods=["POST"]),

@@ -30,6 +30,7 @@ _MOST_INFLATED = 16 << 20
 _HEADER = {"alg": "dir", "enc": "A256GCM"}
 _COMPACT = re.compile(r"([\w-]+)\.\.([\w-]+)\.([\w-]*)\.([\w-]+)", re.ASCII)
 _MOST_TEXT = 200
+_PAGE = "_p"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,8 @@ class HealthLink:
     #: Of L, P and U.
     flags: str = ""
     label: str = ""
+    #: What our own page shows beside the address: an extension, whose names begin with "_" ("Extensions").
+    page: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,8 @@ def write_link(link: HealthLink) -> str:
         said["flag"] = "".join(sorted(link.flags))
     if link.label:
         said["label"] = link.label
+    if link.page:
+        said[_PAGE] = link.page
     return SCHEME + encoded(orjson.dumps({**said, "v": 1}))
 
 
@@ -76,13 +81,13 @@ def read_link(text: str) -> HealthLink:
     if not found:
         raise ValueError("no SMART Health Link")
     said = _object(payload)
-    url, key, flags, label = (said.get(name, "") for name in ("url", "key", "flag", "label"))
-    if not all(isinstance(each, str) for each in (url, key, flags, label)) or not url or said.get("v", 1) != 1:
+    url, key, flags, label, page = (said.get(name, "") for name in ("url", "key", "flag", "label", _PAGE))
+    if not all(isinstance(each, str) for each in (url, key, flags, label, page)) or not url or said.get("v", 1) != 1:
         raise ValueError("a link of another kind")
     if len(secret := decoded(key)) != KEY_BYTES:
         raise ValueError("no key of 256 bits")
     expires = said.get("exp")
-    return HealthLink(url, secret, int(expires) if isinstance(expires, int | float) else None, flags, label)
+    return HealthLink(url, secret, int(expires) if isinstance(expires, int | float) else None, flags, label, page)
 
 
 def read_request(body: bytes) -> ManifestRequest:

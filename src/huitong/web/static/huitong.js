@@ -22,6 +22,20 @@
     if (link && phone.matches) link.href = link.dataset.light;
   }, true);
 
+  // A link is copied where the browser lets us, else marked to be copied by hand.
+  document.addEventListener('click', async event => {
+    const button = event.target.closest?.('[data-copy]');
+    if (!button) return;
+    const field = document.querySelector(button.dataset.copy);
+    field.select();
+    try {
+      await navigator.clipboard.writeText(field.value);
+    } catch {
+      if (!document.execCommand('copy')) return;
+    }
+    button.textContent = button.dataset.done;
+  });
+
   const keys = {
     '/': () => document.querySelector('#name, #q')?.focus(),
     j: () => step(1),
