@@ -156,7 +156,7 @@ def test_studies_of_all_hospitals_stand_by_year_and_open_on_phone_and_desk(pages
     assert f"/viewer?StudyInstanceUIDs={family.studies['chest']}" in html
     assert "秘密" not in html
     assert "左手" not in html
-    assert "/me/share/" not in html
+    assert "/me/share/" in html
     assert pages.get(f"/look/TAIYUAN/{family.studies['chest']}").text.count("/me/studies") == 1
 
 

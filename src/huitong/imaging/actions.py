@@ -286,8 +286,9 @@ def links(
     work: Work, study_uid: str, series_uid: str | None, sop_uid: str | None, institution: str | None = None
 ) -> list[Link]:
     """Where the object store gives the instances away itself, for `link_s` seconds; without a URL what shares a blob
-    with other studies, and everything on a store of files. Raises NotFound, also where `link_s` is 0, and for whoever has
-    a link of a person's: what the object store gives away cannot be taken back.
+    with other studies, and everything on a store of files.
+
+    Raises NotFound, also where `link_s` is 0, and for whoever was given a share: these links cannot be taken back.
     """
     store, lasts_s = work.store, work.store.settings.link_s
     if not lasts_s or work.asker.kind is Kind.SHARE:
