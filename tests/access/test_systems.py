@@ -19,9 +19,10 @@ from tests.access.signing import Key, assertion, ec_key, jwks, rsa_key
 from tests.archives import settings_for
 
 from huitong.access.actions import Access
+from huitong.access.fetching import check_url, fetch
 from huitong.access.model import Kind, Need
 from huitong.access.systems import actions
-from huitong.access.systems.keys import Keys, check_url, fetch_set, read_keys
+from huitong.access.systems.keys import Keys, read_keys
 from huitong.access.systems.model import TokenRefused
 from huitong.base.errors import BadRequest, HuitongError, NotAllowed, NotFound, NotSignedIn
 from huitong.directory.actions import read_directory
@@ -368,8 +369,8 @@ def test_keys_are_fetched_from_where_they_are_registered_and_nowhere_else(path: 
         threading.Thread(target=web.serve_forever, daemon=True).start()
         base = f"http://127.0.0.1:{web.server_port}"
         try:
-            assert read_keys(fetch_set(f"{base}/good")[0])
+            assert read_keys(fetch(f"{base}/good")[0])
             with pytest.raises(OSError):
-                fetch_set(f"{base}{path}")
+                fetch(f"{base}{path}")
         finally:
             web.shutdown()

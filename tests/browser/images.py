@@ -57,6 +57,16 @@ def written(ds: Dataset) -> bytes:
     return out.getvalue()
 
 
+def slice_of(sent: Sent, number: int) -> bytes:
+    """The same image as another slice of its series."""
+    ds = pydicom.dcmread(io.BytesIO(sent.data))
+    ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = generate_uid()
+    ds.InstanceNumber = number
+    x, y, z = ds.ImagePositionPatient
+    ds.ImagePositionPatient = [x, y, z - number]
+    return written(ds)
+
+
 def as_shipped(name: str) -> Sent:
     """A bundled image as it is; its frame decoded by pydicom."""
     ds = bundled(name)

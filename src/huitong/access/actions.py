@@ -9,6 +9,7 @@ from ipaddress import ip_address
 from huitong.access.accounts.actions import Accounts
 from huitong.access.accounts.sessions import Sessions
 from huitong.access.model import Asker, Kind, Need, Role
+from huitong.access.openid.actions import OpenId
 from huitong.access.sharing import model as shares
 from huitong.access.sharing.actions import Sharing
 from huitong.access.systems.actions import PREFIX, Systems
@@ -16,6 +17,7 @@ from huitong.access.work import Work
 from huitong.base.clock import Clock, now
 from huitong.base.errors import LinkEnded, NotAllowed, NotSignedIn
 from huitong.base.setting_kinds import Network
+from huitong.base.tls import NO_CERTIFICATE, Certificate
 from huitong.directory.actions import Directory
 from huitong.directory.model import Institution
 from huitong.store.store import Store
@@ -36,19 +38,20 @@ class Access:
         self.directory = directory
         self.accounts = Accounts(store, Sessions(store, clock), clock)
         self.sharing = Sharing(store, clock)
+        self.openid = OpenId(store, self.accounts, clock) if store.settings.oidc_issuer else None
         self.systems = Systems(store, clock, lambda code: directory.get(code) is not None)
 
-    def by_ae(self, calling_aet: str, host: str, certificate: str = "") -> Work:
+    def by_ae(self, calling_aet: str, host: str, certificate: Certificate = NO_CERTIFICATE) -> Work:
         """The institution that calls by this AE title from this address; raises NotAllowed.
 
-        `certificate`: fingerprint of what it has shown over TLS, empty without.
+        `certificate`: what it has shown over TLS.
         """
         found = self.directory.by_ae(calling_aet, host, certificate)
         if found is None:
             raise NotAllowed(f"AE title {calling_aet!r} is not known from {host}")
         return self._sending(found, calling_aet, "dimse", host)
 
-    def by_message(self, application: str, facility: str, host: str, certificate: str = "") -> Work:
+    def by_message(self, application: str, facility: str, host: str, certificate: Certificate = NO_CERTIFICATE) -> Work:
         """The institution that sends HL7 messages as this application and facility (MSH-3, MSH-4) from this address.
 
         `certificate` as in `by_ae`. Raises NotAllowed.

@@ -18,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from huitong.access.openid.actions import BACK
 from huitong.base import metrics
 from huitong.base.buckets import Buckets
 from huitong.base.errors import TooOften
@@ -88,7 +89,7 @@ class Limited:
             caller = _credential(scope["headers"])
             if caller is not None and (wait_s := limits.callers.take(caller, now_s)):
                 return "caller", wait_s
-        if limits.sign_ins is not None and scope["method"] == "POST" and SIGN_IN.match(path):
+        if limits.sign_ins is not None and (path == BACK or (scope["method"] == "POST" and SIGN_IN.match(path))):
             wait_s = limits.sign_ins.take(host, now_s)
             return ("sign-in", wait_s) if wait_s else None
         return None

@@ -65,6 +65,10 @@ HTTP: dict[str, dict[str, Decided]] = {
     "/sign-in": {"GET": NOTHING, "POST": NOTHING},
     "/sign-in/code": {"GET": NOTHING, "POST": NOTHING},
     "/sign-out": {"POST": NOTHING},
+    # Only with a provider in the settings; its token proves what it says.
+    "/sign-in/openid": {"GET": NOTHING},
+    "/sign-in/openid/back": {"GET": NOTHING},
+    "/auth/openid/ended": {"POST": NOTHING},
     "/about": {"GET": NOTHING},
     "/language/{tag}": {"GET": NOTHING},
     "/directory": {"GET": Action.SEE_DIRECTORY},

@@ -140,13 +140,13 @@ def _doors(settings: Settings, dimse_port: int, dimse_tls_port: int | None, mllp
     return {"dimse": dimse_port, "aet": settings.ae_title, **there}
 
 
-def _tls(name: str, certificate: Path | None, key: Path | None, clients: Path | None = None) -> ssl.SSLContext | None:
-    """None without a certificate. Raises SettingsError."""
-    return server_context(TlsFiles(certificate, key, clients), name) if certificate is not None else None
+def _tls(name: str, certificate: Path | None, *files: Path | None) -> ssl.SSLContext | None:
+    """None without a certificate; `files` as `TlsFiles` has them. Raises SettingsError."""
+    return server_context(TlsFiles(certificate, *files), name) if certificate is not None else None
 
 
 async def _listen_tls(dimse: DimseServer, settings: Settings) -> int | None:  # type: ignore[type-arg]
-    tls = _tls("DIMSE", settings.dimse_certificate, settings.dimse_key, settings.dimse_clients)
+    tls = _tls("DIMSE", settings.dimse_certificate, settings.dimse_key, settings.dimse_clients, settings.dimse_revoked)
     if settings.dimse_tls is None or tls is None:
         return None
     at = settings.dimse_tls
@@ -182,7 +182,7 @@ def _mllp_service(archive: Archive) -> MllpService[Work]:
         max_message_bytes=settings.max_message_bytes,
         max_connections=settings.max_mllp_connections,
         idle_timeout_s=settings.mllp_idle_s,
-        tls=_tls("MLLP", certificate, settings.mllp_key, settings.mllp_clients),
+        tls=_tls("MLLP", certificate, settings.mllp_key, settings.mllp_clients, settings.mllp_revoked),
         max_connections_of_one=settings.max_mllp_connections_of_one,
         on_event=_count_mllp,
     )

@@ -171,6 +171,15 @@ def _origin(text: str) -> str:
     return origin
 
 
+def _issuer(text: str) -> str:
+    """As it stands: issuers are compared letter by letter (OpenID Connect Discovery 1.0, 4.3)."""
+    issuer = text.strip()
+    own = r"http://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?"
+    if issuer and not re.fullmatch(rf"(https://[^\s/?#@|]+|{own})(/[^\s?#|]*)?", issuer):
+        raise ValueError("expected https://host or https://host/path, as the provider's discovery document has it")
+    return issuer
+
+
 def one_of(*names: str) -> Kind:
     """A choice among `names`, upper or lower case."""
 
@@ -197,6 +206,7 @@ NETWORKS = Kind("networks", _networks, lambda networks: ", ".join(str(network) f
 AE_TITLE = Kind("AE title", _ae_title)
 TEXT = Kind("text", str.strip)
 URI = Kind("URI", _uri)
+ISSUER = Kind("https URL, or empty", _issuer)
 ORIGIN = Kind("https://host, or empty", _origin)
 DATABASE_URL = Kind("postgresql URL, or empty", _database_url, _show_url)
 S3_URL = Kind("s3 URL, or empty", _s3_url)

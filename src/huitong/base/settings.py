@@ -102,6 +102,10 @@ class Settings:
     dimse_clients: Path | None = _row(
         None, kinds.OPTIONAL_PATH, "",
         "Authorities (PEM) by one of which the certificate of a DICOM sender must be signed. Empty: none is asked for.")
+    dimse_revoked: Path | None = _row(
+        None, kinds.OPTIONAL_PATH, "",
+        "Revoked certificates (CRL, PEM) of the authorities in `dimse_clients`: one list of each, in one file, none of"
+        " them past its nextUpdate. Empty: nobody looks.")
     mllp: Address | None = _row(
         None, kinds.OPTIONAL_PORT, "",
         "Where HL7 v2 messages are accepted over MLLP; 2575 is its port. A bare port listens on the host of `http`."
@@ -115,6 +119,10 @@ class Settings:
     mllp_clients: Path | None = _row(
         None, kinds.OPTIONAL_PATH, "",
         "Authorities (PEM) by one of which the certificate of an MLLP sender must be signed. Empty: none is asked for.")
+    mllp_revoked: Path | None = _row(
+        None, kinds.OPTIONAL_PATH, "",
+        "Revoked certificates (CRL, PEM) of the authorities in `mllp_clients`: one list of each, in one file, none of"
+        " them past its nextUpdate. Empty: nobody looks.")
     public_url: str = _row(
         "", kinds.ORIGIN, "",
         "By which address others reach `http`, as https://exchange.example: what clients must name in assertions."
@@ -145,6 +153,40 @@ class Settings:
     totp_roles: str = _row(
         "supervisor, admin, registrar", kinds.TEXT, "",
         "Roles that need an authenticator (TOTP) beside the password; it is enrolled at the first sign-in.")
+    local_sign_in: bool = _row(
+        True, kinds.YES_NO, "",
+        "Accounts may sign in with a password of this installation.")
+    oidc_issuer: str = _row(
+        "", kinds.ISSUER, "",
+        "OpenID Provider by which accounts sign in, by its issuer identifier, as https://id.example/realms/health."
+        " Empty: none.")
+    oidc_name: str = _row(
+        "", kinds.TEXT, "",
+        "What pages call that provider. Empty: unified identity, in the reader's language.")
+    oidc_client_id: str = _row(
+        "", kinds.TEXT, "",
+        "By which client id the provider knows us.")
+    oidc_client_secret: str = _row(
+        "", kinds.TEXT, "",
+        "Our secret at the provider. Empty: we sign with `oidc_client_key`.", secret=True)
+    oidc_client_key: Path | None = _row(
+        None, kinds.OPTIONAL_PATH, "",
+        "Private key (PEM; RSA or EC P-256) with which we sign in at the provider (`private_key_jwt`), instead of a"
+        " secret.")
+    oidc_scopes: str = _row(
+        "openid profile", kinds.TEXT, "",
+        "What we ask the provider for; `openid` is always among it.")
+    oidc_mapping: Path | None = _row(
+        None, kinds.OPTIONAL_PATH, "",
+        "TOML file that says which account somebody is whom the provider names for the first time. Empty: only accounts"
+        " that `huitong account bind` has bound.")
+    oidc_second_factor: str = _row(
+        "mfa", kinds.TEXT, "",
+        "Values of `acr` or `amr` by which the provider says that it has asked for a second factor. Without one of them"
+        " `totp_roles` need our authenticator.")
+    oidc_authorities: Path | None = _row(
+        None, kinds.OPTIONAL_PATH, "",
+        "Authorities (PEM) by one of which the provider's TLS certificate must be signed. Empty: those of the system.")
     exchange_issuer: str = _row(
         "HUITONG", kinds.TEXT, "",
         "Issuer of Patient ID of the exchange's own numbers, by which studies of all institutions are found.")
@@ -292,9 +334,24 @@ class Settings:
             raise SettingsError("`dimse_tls` and `dimse_certificate` go together, and one of them is empty")
         if self.dimse_certificate is None and (self.dimse_key or self.dimse_clients):
             raise SettingsError("`dimse_key` and `dimse_clients` go with `dimse_certificate`, which is empty")
+        self._check_provider()
+        if (self.dimse_revoked and not self.dimse_clients) or (self.mllp_revoked and not self.mllp_clients):
+            raise SettingsError("`dimse_revoked` goes with `dimse_clients`, `mllp_revoked` with `mllp_clients`")
         if self.page_rows > self.page_rows_limit:
             raise SettingsError(
                 f"`page_rows` ({self.page_rows}) is more than `page_rows_limit` ({self.page_rows_limit})"
+            )
+
+    def _check_provider(self) -> None:
+        if not self.oidc_issuer:
+            if not self.local_sign_in:
+                raise SettingsError("without `local_sign_in` and `oidc_issuer` nobody could sign in")
+            return
+        if not self.oidc_client_id or bool(self.oidc_client_secret) == bool(self.oidc_client_key):
+            raise SettingsError("`oidc_issuer` wants `oidc_client_id`, and `oidc_client_secret` or `oidc_client_key`")
+        if not self.public_url:
+            raise SettingsError(
+                "`oidc_issuer` wants `public_url`: the provider sends people back there and nowhere else"
             )
 
 

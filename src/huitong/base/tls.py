@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 import ssl
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from cryptography import x509
 
 from huitong.base.errors import SettingsError
 from huitong.base.log import logger
@@ -37,11 +40,13 @@ class TlsFiles:
     key: Path | None = None
     #: Authorities by one of which a caller's certificate must be signed; None asks for none.
     clients: Path | None = None
+    #: Certificates that those authorities have taken back (CRL); None where nobody looks.
+    revoked: Path | None = None
 
     def state(self) -> object:
         """Is another when a file is."""
         found = []
-        for file in (self.certificate, self.key, self.clients):
+        for file in (self.certificate, self.key, self.clients, self.revoked):
             if file is not None:
                 seen = file.stat()
                 found.append((seen.st_mtime_ns, seen.st_size, seen.st_ino))
@@ -107,13 +112,65 @@ def _context(files: TlsFiles, name: str) -> ssl.SSLContext:
         if files.clients is not None:
             context.load_verify_locations(files.clients)
             context.verify_mode = ssl.CERT_REQUIRED
+        if files.revoked is not None:
+            context.load_verify_locations(files.revoked)
+            context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
     except OSError as e:  # ssl.SSLError is one
         raise SettingsError(f"TLS for {name}: {e}") from e
     return context
 
 
-def fingerprint(transport: asyncio.BaseTransport) -> str:
-    """SHA-256 of the certificate that the caller has shown, lower-case hex; empty where it has shown none."""
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """What a caller has shown over TLS, signed by an authority of the door."""
+
+    #: Fingerprint, lower-case hex.
+    sha256: str = ""
+    #: Its names as `certificate_name` writes them: of the subject, and DNS names of subjectAltName.
+    names: frozenset[str] = field(default_factory=frozenset)
+
+    @property
+    def known_as(self) -> frozenset[str]:
+        """All by which it can be listed."""
+        return self.names | ({self.sha256} if self.sha256 else set())
+
+
+#: Shown by a caller who has shown none.
+NO_CERTIFICATE = Certificate()
+
+
+def shown(transport: asyncio.BaseTransport) -> Certificate:
+    """What the caller has shown."""
     spoken = transport.get_extra_info("ssl_object")
-    shown = spoken.getpeercert(binary_form=True) if spoken is not None else None
-    return hashlib.sha256(shown).hexdigest() if shown else ""
+    der = spoken.getpeercert(binary_form=True) if spoken is not None else None
+    return Certificate(hashlib.sha256(der).hexdigest(), _names(der)) if der else NO_CERTIFICATE
+
+
+def certificate_name(text: str) -> str:
+    """A name written in the one way in which names are compared: DNS:pacs.example, or RFC 4514 (CN=pacs,O=...).
+
+    Raises ValueError for what is neither.
+    """
+    text = text.strip()
+    if "=" in text:
+        # People write a blank after the comma, which RFC 4514 has not.
+        return x509.Name.from_rfc4514_string(re.sub(r"(?<!\\),\s+", ",", text)).rfc4514_string()
+    marked = text[:4].upper() == "DNS:"
+    name = text[4 if marked else 0 :].lower()
+    if not re.fullmatch(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*", name) or ("." not in name and not marked):
+        raise ValueError("expected a DNS name, or a subject such as CN=pacs,O=Hospital,C=CN")
+    return f"DNS:{name}"
+
+
+def _names(der: bytes) -> frozenset[str]:
+    """None of a certificate that OpenSSL reads and we do not: its fingerprint remains."""
+    try:
+        read = x509.load_der_x509_certificate(der)
+        subject = read.subject.rfc4514_string()
+        found = read.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+        dns = found.value.get_values_for_type(x509.DNSName)
+    except x509.ExtensionNotFound:
+        dns = []
+    except ValueError:
+        return frozenset()
+    return frozenset([*([subject] if subject else []), *(f"DNS:{each.lower()}" for each in dns)])

@@ -111,6 +111,23 @@ def enable(loaded: Loaded, name: str) -> None:
     _with(loaded, None, lambda accounts, work: accounts.set_active(work, name, active=True))
 
 
+@account.command()
+@_NAME
+@click.argument("sub", metavar="SUB")
+@settings_flags
+def bind(loaded: Loaded, name: str, sub: str) -> None:
+    """Let whom the OpenID Provider (`oidc_issuer`) calls SUB sign in as this account."""
+    _with(loaded, None, lambda accounts, work: accounts.bind(work, name, sub))
+
+
+@account.command()
+@_NAME
+@settings_flags
+def unbind(loaded: Loaded, name: str) -> None:
+    """Let nobody of the OpenID Provider sign in as this account, and end its sessions."""
+    _with(loaded, None, lambda accounts, work: accounts.unbind(work, name))
+
+
 def _with(loaded: Loaded, institution: str | None, do: Callable[[Accounts, Work], T]) -> T:
     from huitong import app
 

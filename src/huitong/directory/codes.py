@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from datetime import date
 from ipaddress import ip_network
 
+from huitong.base import tls
+
 Parse = Callable[[str], str]
 
 
@@ -222,6 +224,17 @@ def digests(value: str) -> str:
     if not all(re.fullmatch("[0-9a-f]{64}", each) for each in found):
         raise Refused("不是十六进制的 SHA-256 摘要", "is no SHA-256 in hexadecimal")
     return " ".join(dict.fromkeys(found))
+
+
+def certificate_name(value: str) -> str:
+    """A certificate's DNS name or subject (RFC 4514), as names are compared."""
+    if not value.strip():
+        return ""
+    try:
+        return tls.certificate_name(value)
+    except ValueError:
+        reason = "既不是 DNS 名称，也不是 CN=…,O=… 形式的主体", "is no DNS name, nor a subject as CN=…,O=… (RFC 4514)"
+        raise Refused(*reason) from None
 
 
 def _several(value: str) -> list[str]:

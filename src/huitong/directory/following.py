@@ -115,6 +115,7 @@ def _joined(of_operator: list[Institution], of_database: list[Institution]) -> l
             networks=each.networks,
             token_sha256=each.token_sha256,
             certificate_sha256=each.certificate_sha256,
+            certificate_names=each.certificate_names,
         )
         if (said := described.pop(each.code, None))
         else each
@@ -125,8 +126,8 @@ def _joined(of_operator: list[Institution], of_database: list[Institution]) -> l
 
 def _callers(tx: Connection) -> list[Caller]:
     e = ENDPOINT.c
-    reachable = (e.networks != "") | (e.certificate_sha256 != "")
-    shown = (e.ae_title, e.token_sha256, e.hl7_application, e.hl7_facility, e.certificate_sha256)
+    reachable = (e.networks != "") | (e.certificate_sha256 != "") | (e.certificate_name != "")
+    shown = (e.ae_title, e.token_sha256, e.hl7_application, e.hl7_facility, e.certificate_sha256, e.certificate_name)
     columns = (e.institution, e.networks, *shown)
     return [
         Caller(
@@ -137,6 +138,7 @@ def _callers(tx: Connection) -> list[Caller]:
             r.hl7_application,
             r.hl7_facility,
             frozenset(r.certificate_sha256.split()),
+            frozenset([r.certificate_name] if r.certificate_name else []),
         )
         for r in tx.execute(select(*columns).where(e.active == "1", reachable).order_by(e.pk))
     ]

@@ -152,6 +152,7 @@ KINDS: dict[str, Kind] = {
                 Field("hl7_application", ("HL7应用", "发送应用"), codes.text(227)),
                 Field("hl7_facility", ("HL7机构", "发送机构"), codes.text(227)),
                 Field("certificate_sha256", ("证书指纹",), codes.digests),
+                Field("certificate_name", ("证书主体", "证书名称"), codes.certificate_name),
                 Field("token_sha256", ("令牌摘要",), codes.digests),
                 _ACTIVE,
             ),

@@ -47,6 +47,8 @@ class Institution:
     credit_code: str = ""
     #: Fingerprints (SHA-256, lower-case hex) of certificates that it shows over TLS; with any, it must show one.
     certificate_sha256: frozenset[str] = frozenset()
+    #: The same by name (`base.tls.certificate_name`), so that a renewed one goes on.
+    certificate_names: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,12 @@ class Caller:
     hl7_facility: str = ""
     #: With any, one of them must be shown over TLS; then `networks` may be empty, for everywhere.
     certificate_sha256: frozenset[str] = frozenset()
+    certificate_names: frozenset[str] = frozenset()
+
+    @property
+    def certificates(self) -> frozenset[str]:
+        """Fingerprints and names."""
+        return self.certificate_sha256 | self.certificate_names
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from huitong.base.errors import SettingsError
+from huitong.base.tls import certificate_name
 from huitong.directory.codes import AE_PATTERN, CODE_PATTERN
 from huitong.directory.model import Institution
 
@@ -23,7 +24,7 @@ _DEMO = (
     ("YUNCHENG", "运城市人民医院", "Yuncheng People's Hospital"),
 )
 _TEXTS = ("code", "name", "name_en")
-_LISTS = ("ae_titles", "networks", "token_sha256", "certificate_sha256")
+_LISTS = ("ae_titles", "networks", "token_sha256", "certificate_sha256", "certificate_names")
 
 
 def read_institutions(file: Path | None, *, demo: bool) -> list[Institution]:
@@ -91,11 +92,14 @@ def _institution(row: dict[str, Any], where: str) -> Institution:
     if any(not re.fullmatch("[0-9a-f]{64}", d) for d in shown):
         raise SettingsError(f"{where}: certificate_sha256 must be SHA-256 in hexadecimal")
     try:
+        names = frozenset(map(certificate_name, row.get("certificate_names", [])))
         networks = tuple(ip_network(n) for n in row.get("networks", []))
     except ValueError as e:
         raise SettingsError(f"{where}: {e}") from e
     name = row.get("name", code)
-    return Institution(code, name, row.get("name_en", name), aes, networks, digests, certificate_sha256=shown)
+    return Institution(
+        code, name, row.get("name_en", name), aes, networks, digests, certificate_sha256=shown, certificate_names=names
+    )
 
 
 def _check_types(row: dict[str, Any], where: str) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from huitong.base.setting_kinds import is_within
+from huitong.base.tls import NO_CERTIFICATE, Certificate
 from huitong.directory.model import Caller, Institution, Network
 
 
@@ -18,7 +19,7 @@ class _Picture:
     by_ae: dict[str, list[Caller]] = field(default_factory=dict)
     by_token: dict[str, list[Caller]] = field(default_factory=dict)
     by_hl7: dict[tuple[str, str], list[Caller]] = field(default_factory=dict)
-    #: Whose a certificate is, by its fingerprint.
+    #: Whose a certificate is, by its fingerprint and by its names.
     by_certificate: dict[str, set[str]] = field(default_factory=dict)
     #: From where any institution calls.
     networks: set[Network] = field(default_factory=set)
@@ -38,7 +39,14 @@ class Directory:
         """
         picture = _Picture({each.code: each for each in institutions})
         own = (
-            Caller(i.code, i.networks, i.ae_titles, i.token_sha256, certificate_sha256=i.certificate_sha256)
+            Caller(
+                i.code,
+                i.networks,
+                i.ae_titles,
+                i.token_sha256,
+                certificate_sha256=i.certificate_sha256,
+                certificate_names=i.certificate_names,
+            )
             for i in picture.by_code.values()
         )
         for each in (*own, *callers):
@@ -47,7 +55,7 @@ class Directory:
             picture.networks.update(each.networks)
             for ae in each.ae_titles:
                 picture.by_ae.setdefault(ae, []).append(each)
-            for shown in each.certificate_sha256:
+            for shown in each.certificates:
                 picture.by_certificate.setdefault(shown, set()).add(each.institution)
             for digest in each.token_sha256:
                 picture.by_token.setdefault(digest, []).append(each)
@@ -61,11 +69,11 @@ class Directory:
     def get(self, code: str) -> Institution | None:
         return self._now.by_code.get(code)
 
-    def by_ae(self, ae_title: str, host: str, certificate: str = "") -> Institution | None:
+    def by_ae(self, ae_title: str, host: str, certificate: Certificate = NO_CERTIFICATE) -> Institution | None:
         """Whose AE title this is, calling from `host`; an AE title alone proves nothing, so the address must fit.
 
-        `certificate` is the fingerprint of what was shown over TLS: where the directory lists some for this AE title it
-        must be one of them, and it must never be another institution's.
+        `certificate` is what was shown over TLS: where the directory lists some for this AE title, by fingerprint or
+        name, it must be one of them, and it must never be another institution's.
         """
         now = self._now
         return _first(now, now.by_ae.get(ae_title, ()), host, certificate)
@@ -76,7 +84,9 @@ class Directory:
         callers = now.by_token.get(hashlib.sha256(token.encode()).hexdigest(), ())
         return next((now.by_code[each.institution] for each in callers if is_within(host, each.networks)), None)
 
-    def by_hl7(self, application: str, facility: str, host: str, certificate: str = "") -> Institution | None:
+    def by_hl7(
+        self, application: str, facility: str, host: str, certificate: Certificate = NO_CERTIFICATE
+    ) -> Institution | None:
         """Who sends HL7 v2 as this application (MSH-3) and facility (MSH-4) from `host`.
 
         Of an endpoint that names only one of the two the other may be anything. An institution also sends as the
@@ -89,24 +99,32 @@ class Directory:
         own = now.by_code.get(facility.strip().upper())
         if own is None:
             return None
-        by_code = Caller(own.code, own.networks, certificate_sha256=own.certificate_sha256)
+        by_code = Caller(
+            own.code,
+            own.networks,
+            certificate_sha256=own.certificate_sha256,
+            certificate_names=own.certificate_names,
+        )
         return _first(now, (by_code,), host, certificate)
 
-    def knows(self, host: str, certificate: str = "") -> bool:
+    def knows(self, host: str, certificate: Certificate = NO_CERTIFICATE) -> bool:
         """Whether any institution calls from this address, or shows this certificate."""
-        return certificate in self._now.by_certificate or is_within(host, self._now.networks)
+        return not certificate.known_as.isdisjoint(self._now.by_certificate) or is_within(host, self._now.networks)
 
 
-def _first(now: _Picture, callers: Iterable[Caller], host: str, certificate: str) -> Institution | None:
-    owners = now.by_certificate.get(certificate) if certificate else None
+def _first(now: _Picture, callers: Iterable[Caller], host: str, certificate: Certificate) -> Institution | None:
+    listed = [now.by_certificate[each] for each in certificate.known_as if each in now.by_certificate]
+    owners = set[str]().union(*listed) if listed else None
     for each in callers:
         if (owners is None or each.institution in owners) and _fits(each, host, certificate):
             return now.by_code[each.institution]
     return None
 
 
-def _fits(caller: Caller, host: str, certificate: str) -> bool:
+def _fits(caller: Caller, host: str, certificate: Certificate) -> bool:
     """A caller with certificates is known by them; its address is looked at only where some are listed."""
-    if not caller.certificate_sha256:
+    if not caller.certificates:
         return is_within(host, caller.networks)
-    return certificate in caller.certificate_sha256 and (not caller.networks or is_within(host, caller.networks))
+    return not certificate.known_as.isdisjoint(caller.certificates) and (
+        not caller.networks or is_within(host, caller.networks)
+    )

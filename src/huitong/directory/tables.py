@@ -38,7 +38,7 @@ ROLE = _table(
 ENDPOINT = _table(
     "endpoint",
     "institution code kind name address ae_title networks hl7_application hl7_facility certificate_sha256 token_sha256"
-    " active",
+    " certificate_name active",
     "institution code",
 )
 #: That an institution passed quality control for an item in a period, at a level; or that it did not.

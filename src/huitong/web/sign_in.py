@@ -17,9 +17,13 @@ from huitong.access.accounts import demo
 from huitong.access.accounts.model import SignedIn, Stage
 from huitong.access.accounts.secrets import totp_uri
 from huitong.access.actions import SESSION_COOKIE
+from huitong.access.openid.model import Reason
 from huitong.base.errors import NotSignedIn
 from huitong.web.headers import PAGE_POLICY, same_site
+from huitong.web.i18n import language_of
 from huitong.web.look import own_path, page
+from huitong.web.modalities import _
+from huitong.web.openid import TROUBLES, openid_routes
 from huitong.web.place import Place
 
 
@@ -36,11 +40,12 @@ class SignInPages:
             Route("/sign-in/code", self.ask_code, name="sign-in-code"),
             Route("/sign-in/code", self.give_code, methods=["POST"]),
             Route("/sign-out", self.sign_out, methods=["POST"]),
+            *openid_routes(self.place.access.openid, self._go_on, self._no_provider),
         ]
 
     async def ask(self, request: Request) -> Response:
         """The form."""
-        return await self._sign_in_page(request, own_path(request.query_params.get("next", "/")), wrong=False)
+        return await self._form(request, 200, own_path(request.query_params.get("next", "/")))
 
     async def sign_in(self, request: Request) -> Response:
         """Name and password. Raises NotAllowed for another site's page."""
@@ -51,7 +56,7 @@ class SignInPages:
         try:
             signed_in = await to_thread.run_sync(self.accounts.sign_in, name, password, _host(request))
         except NotSignedIn:
-            return await self._sign_in_page(request, target, wrong=True)
+            return await self._form(request, 401, target, wrong=True)
         return self._go_on(request, signed_in, target)
 
     async def ask_code(self, request: Request) -> Response:
@@ -70,17 +75,36 @@ class SignInPages:
         return self._go_on(request, signed_in, target)
 
     async def sign_out(self, request: Request) -> Response:
-        """The session ends everywhere. Raises NotAllowed for another site's page."""
+        """The session ends everywhere; where it began at a provider, a page leads on to end it there, too.
+
+        A page, because a form may lead to our own addresses alone (form-action). Raises NotAllowed for another site's.
+        """
         same_site(request)
-        await to_thread.run_sync(self.accounts.sign_out, _secret(request))
-        response = RedirectResponse("/sign-in", 303)
+        openid = self.place.access.openid
+        hint = await to_thread.run_sync(self.accounts.sign_out, _secret(request))
+        ending = await to_thread.run_sync(openid.end_url, hint) if openid and hint else None
+        response: Response = RedirectResponse("/sign-in", 303)
+        if ending:
+            response = self._page(request, "sign-out.html", 200, ending=ending, provider=self._provider(request))
         response.delete_cookie(SESSION_COOKIE, path="/")
         return response
 
-    async def _sign_in_page(self, request: Request, target: str, *, wrong: bool) -> Response:
+    async def _form(
+        self, request: Request, status: int, target: str, *, wrong: bool = False, trouble: str = ""
+    ) -> Response:
+        settings = self.place.settings
+        provider = self._provider(request) if self.place.access.openid else ""
         offered = await to_thread.run_sync(self.accounts.of_demo)
-        values = {"offered": offered, "names": self.place.institution_names(request), "password": demo.PASSWORD}
-        return self._page(request, "sign-in.html", 401 if wrong else 200, next=target, wrong=wrong, **values)
+        of_demo = {"offered": offered, "names": self.place.institution_names(request), "password": demo.PASSWORD}
+        shown = {"wrong": wrong, "trouble": trouble, "provider": provider, "local": settings.local_sign_in}
+        return self._page(request, "sign-in.html", status, next=target, **shown, **of_demo)
+
+    def _provider(self, request: Request) -> str:
+        return self.place.settings.oidc_name or language_of(request).translations.ugettext(_("unified identity"))
+
+    async def _no_provider(self, request: Request, reason: Reason, target: str) -> Response:
+        status, text = TROUBLES[reason]
+        return await self._form(request, status, target, trouble=language_of(request).translations.ugettext(text))
 
     async def _code_page(self, request: Request, target: str, *, wrong: bool) -> Response:
         try:

@@ -15,6 +15,8 @@ from huitong.access.accounts import demo, records, secrets
 from huitong.access.accounts.model import Account, Session, SignedIn, Stage, folded_name
 from huitong.access.accounts.sessions import Sessions
 from huitong.access.model import Kind, Role
+from huitong.access.openid import records as openid
+from huitong.access.openid.model import Provided
 from huitong.access.work import Work
 from huitong.base.clock import Clock, milliseconds
 from huitong.base.errors import BadRequest, NotAllowed, NotFound, NotSignedIn
@@ -33,6 +35,8 @@ class Accounts:
 
     def sign_in(self, name: str, password: str, host: str) -> SignedIn:
         """The first step. Raises NotSignedIn, in the same words and after the same time whatever was wrong."""
+        if not self._store.settings.local_sign_in:
+            raise NotSignedIn("sign in at the provider")
         name, at = folded_name(name), self._clock()
         allowed = self._attempt(name, host, at)
         with self._store.database.read() as tx:
@@ -66,7 +70,24 @@ class Accounts:
                 self._tell(tx, at, "totp_enrolled", account, account.name)
         if not good:
             raise NotSignedIn(_REFUSED)
-        return self._begin(replace(account, has_totp=True), Stage.FULL, host, at)
+        return self._begin(replace(account, has_totp=True), Stage.FULL, host, at, after=waiting.public_id)
+
+    def begin_provided(self, account: Account, provided: Provided, host: str, *, strong: bool) -> SignedIn:
+        """A session of somebody whom a provider has proved; `strong`: with a second factor, so that ours is not asked.
+
+        Only for `access.openid`, which has looked at the proof.
+        """
+        stage = Stage.FULL if strong else self._first_stage(account)
+        return self._begin(account, stage, host, self._clock(), provided=provided)
+
+    def end_provided(self, issuer: str, sub: str, sid: str) -> int:
+        """The provider has ended a session (`sid`), or all of somebody's: so many ended here."""
+        with self._store.database.write() as tx:
+            ended = openid.sessions(tx, issuer, sub, sid)
+            records.end_sessions(tx, ended)
+            openid.end_sessions(tx, ended)
+        self.sessions.forget()
+        return len(ended)
 
     def waiting(self, secret: str) -> Session:
         """The sign-in that awaits its code; raises NotSignedIn when there is none, or no more."""
@@ -96,13 +117,27 @@ class Accounts:
                     records.set_failures(tx, subject, count + 1, milliseconds(at))
         return allowed
 
-    def _begin(self, account: Account, stage: Stage, host: str, at: datetime) -> SignedIn:
+    def _begin(
+        self,
+        account: Account,
+        stage: Stage,
+        host: str,
+        at: datetime,
+        *,
+        after: str = "",
+        provided: Provided | None = None,
+    ) -> SignedIn:
+        """`after`: public id of the first step, whose session this one goes on."""
         secret, public_id = secrets.new_secret(), random.token_hex(8)
         enrolling = secrets.new_totp() if stage is Stage.ENROL else ""
         settings, at_ms = self._store.settings, milliseconds(at)
         with self._store.database.write() as tx:
             oldest_ms = at_ms - round(settings.session_s * 1000)
             records.forget_before(tx, oldest_ms, at_ms - SIGN_IN.locked_s * 1000)
+            openid.forget_before(tx, oldest_ms)
+            openid.carry_on(tx, after, public_id)
+            if provided is not None:
+                openid.add_session(tx, public_id, provided, at_ms)
             if stage is Stage.FULL:
                 for subject in (f"account:{account.name}", f"address:{host}"):
                     records.set_failures(tx, subject, 0, at_ms)
@@ -119,13 +154,20 @@ class Accounts:
             )
         return SignedIn(Session(public_id, account, stage, host, at, at, enrolling), secret)
 
-    def sign_out(self, secret: str) -> None:
-        """Ends the session of this cookie; nothing happens without one."""
+    def sign_out(self, secret: str) -> str | None:
+        """Ends the session of this cookie; nothing happens without one.
+
+        Answers the provider's ID token where the session began at the provider of the settings.
+        """
+        hint = None
         with self._store.database.write() as tx:
             found = records.session(tx, secrets.digest(secret))
             if found is not None:
+                hint = openid.hint(tx, self._store.settings.oidc_issuer, found.public_id)
                 records.end_sessions(tx, [found.public_id])
+                openid.end_sessions(tx, [found.public_id])
         self.sessions.forget()
+        return hint
 
     def sessions_of(self, work: Work, name: str) -> list[Session]:
         """Newest first. Raises NotAllowed for others' unless asked by an admin."""
@@ -207,6 +249,34 @@ class Accounts:
         """Raises NotAllowed, NotFound, BadRequest for a resident's."""
         _admin(work)
         self._change(work, name, "roles_set", roles=" ".join(sorted(roles)))
+
+    def bind(self, work: Work, name: str, sub: str) -> None:
+        """Whom the provider of the settings calls `sub` signs in as this account.
+
+        Raises NotAllowed, NotFound, BadRequest.
+        """
+        _admin(work)
+        issuer, folded = self._store.settings.oidc_issuer, folded_name(name)
+        if not issuer or not 1 <= len(sub) <= 255:
+            raise BadRequest("there is no provider in the settings (`oidc_issuer`), or no sub of 1 to 255 characters")
+        with self._store.database.write() as tx:
+            account = _existing(records.account(tx, folded), folded)
+            if openid.bound(tx, issuer, sub) is not None or openid.is_bound(tx, issuer, account.pk):
+                raise BadRequest("the account or the sub is bound already")
+            openid.bind(tx, issuer, sub, account.pk, milliseconds(work.now()), follows=False)
+            self._tell(tx, work.now(), "account_bound", account, work.asker.name, issuer=issuer, sub=sub)
+
+    def unbind(self, work: Work, name: str) -> None:
+        """Nobody of the provider signs in as this account; its sessions end. Raises NotAllowed, NotFound."""
+        _admin(work)
+        issuer, folded = self._store.settings.oidc_issuer, folded_name(name)
+        with self._store.database.write() as tx:
+            account = _existing(records.account(tx, folded), folded)
+            if not openid.unbind(tx, issuer, account.pk):
+                raise NotFound(f"{folded} is not bound")
+            records.end_sessions(tx, [each.public_id for each in records.sessions_of(tx, folded)])
+            self._tell(tx, work.now(), "account_unbound", account, work.asker.name, issuer=issuer)
+        self.sessions.forget()
 
     def reset_totp(self, work: Work, name: str) -> None:
         """The authenticator was lost: the next sign-in enrols another. Raises NotAllowed, NotFound."""

@@ -9,8 +9,9 @@ from datetime import timedelta
 from ipaddress import ip_network
 from typing import Any
 
+from huitong.access.fetching import check_url
 from huitong.access.systems import assertions, records
-from huitong.access.systems.keys import Keys, check_url, read_keys
+from huitong.access.systems.keys import Keys, read_keys
 from huitong.access.systems.model import Client, Granted, Token, TokenRefused
 from huitong.access.work import Work
 from huitong.base.clock import Clock

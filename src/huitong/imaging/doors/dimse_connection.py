@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from huitong.base.errors import HuitongError, NotAllowed, OurFault
 from huitong.base.log import logger
-from huitong.base.tls import fingerprint
+from huitong.base.tls import shown
 from huitong.imaging.doors.dimse_operation import (
     Intake,
     Operation,
@@ -88,7 +88,7 @@ class Connection(asyncio.BufferedProtocol, Generic[W, I]):
         self._transport = transport
         peer = transport.get_extra_info("peername")
         self._host = peer[0] if peer else ""
-        self._certificate = fingerprint(transport)
+        self._certificate = shown(transport)
         self._log = log.bind(host=self._host)
         self._socket = transport.get_extra_info("socket")
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
+from huitong.base.tls import Certificate
 from huitong.imaging.doors.dimse_operation import Intake
 from huitong.imaging.model import Expected, Kept
 
@@ -36,9 +37,9 @@ def ignore_event(name: str, /, **fields: object) -> None:
 class DimseService(Generic[W, I]):
     """What the door is told once, and all its connections share."""
 
-    #: The institution behind a calling AE title, address and, over TLS, certificate (its fingerprint, empty without).
+    #: The institution behind a calling AE title, address and, over TLS, certificate.
     #: Raises NotAllowed.
-    identify: Callable[[str, str, str], W]
+    identify: Callable[[str, str, Certificate], W]
     new_intake: Callable[[W], I]
     #: Durable when it returns. Its HuitongErrors become DIMSE statuses.
     keep: Callable[[W, I, Expected], Awaitable[Kept]]

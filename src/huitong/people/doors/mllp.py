@@ -11,7 +11,7 @@ import contextlib
 from typing import Generic, TypeVar
 
 from huitong.base.log import logger
-from huitong.base.tls import HANDSHAKE_S, fingerprint
+from huitong.base.tls import HANDSHAKE_S, shown
 from huitong.people.doors.mllp_connection import Connection
 from huitong.people.doors.mllp_service import MllpService
 
@@ -82,7 +82,7 @@ class MllpServer(Generic[W]):
     async def _run(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         peer = writer.get_extra_info("peername")
         host = peer[0] if peer else ""
-        service, certificate = self.service, fingerprint(writer.transport)
+        service, certificate = self.service, shown(writer.transport)
         full = len(self._connections) >= service.max_connections or self._of(host) >= service.max_connections_of_one
         if full or not service.knows(host, certificate):
             service.on_event("refused", host=host)

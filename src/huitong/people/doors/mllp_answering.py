@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 
 from huitong.base.errors import HuitongError, OurFault, answer_for
 from huitong.base.log import logger
+from huitong.base.tls import Certificate
 from huitong.people.doors.mllp_service import MllpService
 from huitong.wire.hl7 import (
     BadMessage,
@@ -31,8 +32,8 @@ W = TypeVar("W")
 class Answering(Generic[W]):
     """Answers the messages of one address; blocks, as long as it takes to make them durable."""
 
-    def __init__(self, service: MllpService[W], host: str, certificate: str) -> None:
-        """`certificate`: fingerprint of what the sender has shown over TLS; empty for none."""
+    def __init__(self, service: MllpService[W], host: str, certificate: Certificate) -> None:
+        """`certificate`: what the sender has shown over TLS."""
         self._service, self._host, self._certificate = service, host, certificate
 
     def answer(self, frame: Frame) -> bytes | None:

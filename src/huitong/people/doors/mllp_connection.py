@@ -10,6 +10,7 @@ import asyncio
 from typing import Generic, TypeVar
 
 from huitong.base.log import logger
+from huitong.base.tls import Certificate
 from huitong.people.doors.mllp_answering import Answering
 from huitong.people.doors.mllp_service import MllpService
 from huitong.wire.hl7 import Frame, Framer
@@ -28,7 +29,7 @@ class Connection(Generic[W]):
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         host: str,
-        certificate: str,
+        certificate: Certificate,
     ) -> None:
         self._service, self._reader, self._writer, self.host = service, reader, writer, host
         self._framer = Framer(service.max_message_bytes)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from huitong.base.clock import Clock, now
+from huitong.base.tls import Certificate
 from huitong.wire.hl7 import Message, Sender
 
 #: The grant of `access`, which this door hands on and never looks into.
@@ -35,10 +36,10 @@ def ignore_event(name: str, /, **fields: object) -> None:
 class MllpService(Generic[W]):
     """What the door is told once, and all its connections share."""
 
-    #: Whether an address or the fingerprint of a certificate is of any institution: others are not listened to.
-    knows: Callable[[str, str], bool]
-    #: The institution behind MSH-3, MSH-4, the address and the certificate's fingerprint. Raises NotAllowed.
-    identify: Callable[[str, str, str, str], W]
+    #: Whether an address or a certificate is of any institution: others are not listened to.
+    knows: Callable[[str, Certificate], bool]
+    #: The institution behind MSH-3, MSH-4, the address and the certificate. Raises NotAllowed.
+    identify: Callable[[str, str, str, Certificate], W]
     #: Does what the message says; blocks, and is durable when it returns. Its HuitongErrors become AE or AR.
     take: Callable[[W, Message], None]
     #: MSH-3 and MSH-4 of answers, where the sender calls us by no name.

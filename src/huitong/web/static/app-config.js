@@ -23,6 +23,30 @@
   };
   const chinese = !(cookie('i18next') || 'zh-CN').startsWith('en');
 
+  // Where a session has ended the way leads to the sign-in and back to where this was asked: OHIF goes on to its page
+  // "not found" meanwhile. It hands failed searches to its `httpErrorHandler`, but (3.13.2) failed frames to nobody, so
+  // all that it asks for is watched.
+  let leaving = false;
+  const signIn = (status, next) => {
+    if (status !== 401 || leaving) return;
+    leaving = true;
+    location.replace(`/sign-in?${new URLSearchParams({ next })}`);
+  };
+  const here = () => location.pathname + location.search;
+  const { send } = XMLHttpRequest.prototype;
+  XMLHttpRequest.prototype.send = function (...body) {
+    const from = here();
+    this.addEventListener('loadend', () => signIn(this.status, from));
+    return send.apply(this, body);
+  };
+  const { fetch } = window;
+  window.fetch = async (...asked) => {
+    const from = here();
+    const answer = await fetch(...asked);
+    signIn(answer.status, from);
+    return answer;
+  };
+
   // OHIF 3.13.2 takes the first letter of VOILUTFunction (0028,1056) for the function ("S" of SIGMOID) and then shows
   // nothing at all: most mammograms. The other spelling, which it reads as well, it takes whole.
   const wholeVoiFunction = {

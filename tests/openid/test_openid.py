@@ -1,0 +1,238 @@
+"""Whose account somebody is whom a provider names: bound, made, followed; and what is remembered in the browser."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.archives import PASSWORD, TestArchive, archive_in, signed_in
+from tests.openid.provider import SECRET
+
+from huitong.access.accounts.model import Account, Stage
+from huitong.access.model import Role
+from huitong.access.openid.begun import Begun
+from huitong.access.openid.joining import account_of
+from huitong.access.openid.mapping import Table, read_mapping
+from huitong.access.openid.model import Provided, Reason, SignInFailed
+from huitong.base.errors import BadRequest, NotFound, NotSignedIn, SettingsError
+from huitong.base.settings import Settings
+
+ISSUER = "https://id.example"
+OPENID = {
+    "oidc_issuer": ISSUER, "oidc_client_id": "huitong", "oidc_client_secret": SECRET, "public_url": "https://x.example",
+}  # fmt: skip
+MAPPING = """
+[bind]
+claim = "user"
+[create]
+name = "user"
+institution = "org"
+roles = "realm_access.roles"
+[create.institutions]
+"12140000" = "TAIYUAN"
+[create.role]
+"ward-doctors" = "doctor"
+"reviewers" = "supervisor"
+"""
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Iterator[TestArchive]:
+    with archive_in(tmp_path / "data", **OPENID) as opened:
+        signed_in(opened, "zhang", Role.DOCTOR, institution="TAIYUAN")
+        yield opened
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Table:
+    file = tmp_path / "mapping.toml"
+    file.write_text(MAPPING, "utf-8")
+    return read_mapping(file)
+
+
+def _provided(sub: str, issuer: str = ISSUER, sid: str = "s", **claims: Any) -> Provided:
+    return Provided(issuer, sub, sid, "a.b.c", {"sub": sub, **claims})
+
+
+def _account(archive: TestArchive, provided: Provided, table: Table) -> Account:
+    return account_of(archive.store, provided, table, datetime.now(UTC))
+
+
+def _doctor(sub: str = "1", *roles: str, user: str = "li", org: str = "12140000") -> Provided:
+    return _provided(sub, user=user, name="李医师", org=org, realm_access={"roles": list(roles or ("ward-doctors",))})
+
+
+def test_an_account_is_bound_once_and_then_known_by_issuer_and_sub_alone(archive: TestArchive, table: Table) -> None:
+    assert _account(archive, _provided("7", user="ZHANG"), table).name == "zhang"
+    assert _account(archive, _provided("7", user="somebody else"), table).name == "zhang"
+    with pytest.raises(SignInFailed) as failed:  # another who is called so now
+        _account(archive, _provided("8", user="zhang"), table)
+    assert failed.value.reason is Reason.NOBODY
+
+
+def test_without_a_table_nobody_is_bound_and_the_operator_binds(archive: TestArchive) -> None:
+    accounts, operator = archive.access.accounts, archive.access.local()
+    somebody = _provided("7", user="zhang", preferred_username="zhang", email="zhang@example.cn")
+    with pytest.raises(SignInFailed):
+        _account(archive, somebody, Table())
+    accounts.bind(operator, "zhang", "7")
+    assert _account(archive, somebody, Table()).name == "zhang"
+    for name, sub in (("zhang", "8"), ("zhang", "7")):
+        with pytest.raises(BadRequest):
+            accounts.bind(operator, name, sub)
+    accounts.unbind(operator, "zhang")
+    with pytest.raises(SignInFailed):
+        _account(archive, somebody, Table())
+    with pytest.raises(NotFound):
+        accounts.unbind(operator, "zhang")
+
+
+def test_an_account_is_made_and_follows_what_the_provider_says(archive: TestArchive, table: Table) -> None:
+    made = _account(archive, _doctor(), table)
+    assert (made.name, made.institution, made.roles) == ("li", "TAIYUAN", {Role.DOCTOR})
+    begun = archive.access.accounts.begin_provided(made, _doctor(), "127.0.0.1", strong=True)
+    more = _account(archive, _doctor("1", "reviewers", "ward-doctors"), table)
+    assert more.roles == {Role.DOCTOR, Role.SUPERVISOR}
+    # Who is signed in with the roles of before signs in anew.
+    archive.access.accounts.sessions.forget()
+    with pytest.raises(NotSignedIn):
+        archive.access.by_session(begun.secret, "127.0.0.1")
+    with pytest.raises(SignInFailed):
+        _account(archive, _doctor("1", "nothing of ours"), table)
+    account = next(each for each in archive.access.accounts.all(archive.access.local()) if each.name == "li")
+    assert account.roles == frozenset()
+    assert _account(archive, _doctor(), table).roles == {Role.DOCTOR}
+
+
+def test_an_account_that_was_made_has_no_password(archive: TestArchive, table: Table) -> None:
+    _account(archive, _doctor(), table)
+    for password in ("", PASSWORD):
+        with pytest.raises(NotSignedIn):
+            archive.access.accounts.sign_in("li", password, "127.0.0.1")
+
+
+@pytest.mark.parametrize(
+    "provided",
+    [_doctor(org="elsewhere"), _doctor(org=""), _doctor("1", "no role"), _doctor(user=""), _provided("1", user="li")],
+)
+def test_claims_that_do_not_do_make_no_account(archive: TestArchive, table: Table, provided: Provided) -> None:
+    with pytest.raises(SignInFailed):
+        _account(archive, provided, table)
+
+
+def test_a_disabled_account_is_not_opened_by_the_provider(archive: TestArchive, table: Table) -> None:
+    _account(archive, _provided("7", user="zhang"), table)
+    archive.access.accounts.set_active(archive.access.local(), "zhang", active=False)
+    with pytest.raises(SignInFailed):
+        _account(archive, _provided("7", user="zhang"), table)
+
+
+def test_the_same_sub_of_another_issuer_is_another(archive: TestArchive, table: Table) -> None:
+    _account(archive, _provided("7", user="zhang"), table)
+    with pytest.raises(SignInFailed):
+        _account(archive, _provided("7", "https://elsewhere.example"), Table())
+
+
+def test_our_authenticator_is_asked_where_the_provider_asked_for_none(tmp_path: Path, table: Table) -> None:
+    with archive_in(tmp_path / "other", totp_roles="doctor", **OPENID) as archive:
+        account = _account(archive, _doctor(), table)
+        begin = archive.access.accounts.begin_provided
+        assert begin(account, _doctor(), "127.0.0.1", strong=False).session.stage is Stage.ENROL
+        assert begin(account, _doctor(), "127.0.0.1", strong=True).session.stage is Stage.FULL
+
+
+def test_what_ended_there_ends_here_also_after_the_second_step(tmp_path: Path, table: Table) -> None:
+    import pyotp
+
+    with archive_in(tmp_path / "other", totp_roles="doctor", **OPENID) as archive:
+        access, somebody = archive.access, _doctor()
+        first = access.accounts.begin_provided(_account(archive, somebody, table), somebody, "127.0.0.1", strong=False)
+        code = pyotp.TOTP(first.session.enrolling).now()
+        signed = access.accounts.give_code(first.secret, code, "127.0.0.1")
+        assert access.by_session(signed.secret, "127.0.0.1").asker.name == "li"
+        assert access.accounts.end_provided(ISSUER, "1", "another session") == 0
+        assert access.accounts.end_provided("https://elsewhere.example", "1", "s") == 0
+        assert access.accounts.end_provided(ISSUER, "1", "s") == 1
+        with pytest.raises(NotSignedIn):
+            access.by_session(signed.secret, "127.0.0.1")
+
+
+def test_signing_out_says_whose_session_it_was_there(archive: TestArchive, table: Table) -> None:
+    accounts = archive.access.accounts
+    account = _account(archive, _provided("7", user="zhang"), table)
+    signed = accounts.begin_provided(account, _provided("7"), "127.0.0.1", strong=True)
+    assert accounts.sign_out(signed.secret) == "a.b.c"
+    assert accounts.sign_out(signed.secret) is None
+    assert accounts.sign_out(accounts.sign_in("zhang", PASSWORD, "127.0.0.1").secret) is None
+
+
+def test_passwords_can_be_switched_off(tmp_path: Path) -> None:
+    with archive_in(tmp_path / "off", local_sign_in=False, **OPENID) as archive, pytest.raises(NotSignedIn):
+        signed_in(archive, "zhang", Role.DOCTOR)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('[bind]\nclaim = "email"', "e-mail"),
+        ('[create]\nname = "mail"\nroles = "r"\n[create.role]\na = "doctor"', "e-mail"),
+        ('[bind]\nclaims = "sub"', "unknown claims"),
+        ("[bnid]", "unknown bnid"),
+        ("bind = 1", "unknown bind"),
+        ("[bind]\nclaim = 1", "text"),
+        ('[create]\nname = "u"', "wants"),
+        ('[create]\nname = "u"\nroles = "r"\n[create.role]\na = "king"', "king"),
+        ('[create]\nname = "u"\nroles = "r"\nrole = "doctor"', "tables"),
+        ("[", "mapping.toml"),
+    ],
+)
+def test_a_table_that_cannot_be_used_says_why(tmp_path: Path, text: str, said: str) -> None:
+    file = tmp_path / "mapping.toml"
+    file.write_text(text, "utf-8")
+    with pytest.raises(SettingsError, match=said):
+        read_mapping(file)
+
+
+@pytest.mark.parametrize(
+    "left_out",
+    ["oidc_client_id", "oidc_client_secret", "public_url"],
+)
+def test_half_a_provider_is_refused(left_out: str) -> None:
+    with pytest.raises(SettingsError):
+        Settings(**{**OPENID, left_out: ""})  # type: ignore[arg-type]
+
+
+def test_somebody_must_be_able_to_sign_in() -> None:
+    with pytest.raises(SettingsError):
+        Settings(local_sign_in=False)
+
+
+NOW = datetime(2026, 11, 26, 8, 0, tzinfo=UTC)
+
+
+def test_what_begins_in_a_browser_ends_there_and_in_time() -> None:
+    begun = Begun.now("/people?q=王.1", NOW)
+    again = Begun.read(begun.cookie, begun.state, NOW + timedelta(seconds=599))
+    assert again == begun
+    other = Begun.now("/", NOW)
+    assert len({begun.state, begun.nonce, begun.verifier, begun.challenge, other.state}) == 5
+    assert 43 <= len(begun.verifier) <= 128  # RFC 7636 4.1
+    for cookie, state, late_s in (
+        ("", begun.state, 0),
+        (begun.cookie, "", 0),
+        (begun.cookie, other.state, 0),
+        (begun.cookie, begun.state, 601),
+        (begun.cookie, begun.state, -601),
+        ("x.y.z", begun.state, 0),
+        (f"{begun.at_s}..", begun.state, 0),
+    ):
+        with pytest.raises(SignInFailed) as failed:
+            Begun.read(cookie, state, NOW + timedelta(seconds=late_s))
+        assert failed.value.reason is Reason.STALE
+
+
+def test_an_address_too_long_for_a_cookie_is_left_out() -> None:
+    assert Begun.now("/" + "x" * 5000, NOW).target == "/"
