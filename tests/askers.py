@@ -33,9 +33,9 @@ def resident(exchange_id: str) -> Asker:
     return Asker(Kind.PERSON, exchange_id, person=exchange_id, session=f"s-{exchange_id}")
 
 
-def link(institution: str, study_uid: str) -> Asker:
-    """Whoever holds a link to one study."""
-    return Asker(Kind.SHARE, "link", session="s-link", study=(institution, study_uid))
+def link(institution: str, study_uid: str, person: str) -> Asker:
+    """Whoever holds a link to one study, which was this person's when it was made."""
+    return Asker(Kind.SHARE, "link", person=person, session="s-link", study=(institution, study_uid))
 
 
 def work_of(archive: TestArchive, asker: Asker, clock: Callable[[], datetime] = now) -> Work:

@@ -159,8 +159,10 @@ class World:
         yield system(HERE), frozenset()
         yield resident(self.person), frozenset({Fact.SELF})
         yield resident(self.other), frozenset({Fact.GUARDIAN}) & state.facts
-        yield link(THERE, self.closed if state.sensitive else self.plain), frozenset({Fact.SHARED})
-        yield link(THERE, "1.9.9"), frozenset()
+        yield link(THERE, self.closed if state.sensitive else self.plain, self.person), frozenset({Fact.SHARED})
+        yield link(THERE, "1.9.9", self.person), frozenset()
+        # the record was given to somebody else since
+        yield link(THERE, self.closed if state.sensitive else self.plain, self.other), frozenset()
         yield Asker(Kind.OPEN, "127.0.0.1"), frozenset()
 
     def put(self, state: State) -> None:
@@ -210,6 +212,7 @@ class World:
         }  # fmt: skip
         # What is the asker's own is held in tests/web/test_accounts.py.
         skip = {"/account", "/person/{exchange_id}", "/", "/study/{institution}/{study_uid}/version/{sha256}"}
+        skip |= {path for path in paths.HTTP if path.split("/")[1] == "me" and "{" not in path}  # own pages
         found = {
             _filled(path, of_path): methods["GET"]
             for path, methods in paths.HTTP.items()

@@ -137,7 +137,7 @@ def _opened(chromium: Browser, server: Server, screen: str, language: str) -> Br
     return context
 
 
-def _faults(page: Page, wide: int) -> list[tuple[str, Any]]:
+def faults_of(page: Page, wide: int) -> list[tuple[str, Any]]:
     """Of a page, what keeps somebody out or does not fit."""
     page.evaluate((NODE_MODULES / "axe-core/axe.min.js").read_text("utf-8"))
     found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
@@ -178,7 +178,7 @@ def test_every_page_fits_and_keeps_nobody_out(
                     summary.click()
                 assert page.locator("html").get_attribute("lang") == LANGUAGES[language]
                 page.screenshot(path=pictures / f"{which}-{screen}-{language}.png", full_page=True)
-                if faults := _faults(page, SCREENS[screen][0]):
+                if faults := faults_of(page, SCREENS[screen][0]):
                     wrong[which] = faults
     assert wrong == {}
 

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 from tests.archives import archive_in
+from tests.people.cards.patients import register
 from tests.serving import huitong
 
+from huitong.access.model import Kind
 from huitong.base.errors import NotSignedIn
 
 
@@ -28,5 +30,21 @@ def test_an_account_is_made_listed_reset_and_disabled(tmp_path: Path) -> None:
     assert huitong("account", "disable", "zhang", *data).returncode == 0
     with archive_in(tmp_path) as archive, pytest.raises(NotSignedIn):
         archive.access.accounts.sign_in("zhang", again.stdout.strip(), "127.0.0.1")
-    for wrong in (("add", "li", "--role", "doctor", "--institution", "NOWHERE"), ("disable", "nobody"), ("add", "li")):
+    for wrong in (
+        ("add", "li", "--role", "doctor", "--institution", "NOWHERE"),
+        ("disable", "nobody"),
+        ("add", "li"),
+        ("add", "li", "--person", "HT12345678901234567"),
+    ):
         assert huitong("account", *wrong, *data).returncode == 2
+
+
+def test_an_account_of_a_resident_is_of_a_person_that_there_is(tmp_path: Path) -> None:
+    with archive_in(tmp_path) as archive:
+        person = register(archive, "P1", "王晓兰")
+    written = f"{person[:6].lower()} {person[6:]}"  # as it is read out
+    made = huitong("account", "add", "wang", "--person", written, "--data", str(tmp_path), "--demo")
+    assert made.returncode == 0, made.stderr
+    with archive_in(tmp_path) as archive:
+        account = archive.access.accounts.sign_in("wang", made.stdout.strip(), "127.0.0.1").session.account
+        assert (account.kind, account.person) == (Kind.PERSON, person)

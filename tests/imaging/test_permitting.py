@@ -272,12 +272,13 @@ def test_a_guardian_sees_a_childs_until_the_fourteenth_birthday(ward: Ward, cloc
 
 
 def test_a_link_opens_one_study(ward: Ward) -> None:
-    holder = link("TAIYUAN", ward.there)
+    holder = link("TAIYUAN", ward.there, ward.person)
     assert ward.sees(holder)
     assert not ward.sees(holder, ward.here)
     assert ward.listed(holder) == {ward.there}
     with pytest.raises(NotFound):
         people.person_by_exchange_id(ward.work(holder), ward.person)
+    assert not ward.sees(link("TAIYUAN", ward.there, NOBODY))
 
 
 def test_of_two_studies_of_one_uid_each_institution_sees_its_own(archive: TestArchive, clock: Clock) -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from huitong.wire.names import name_forms, name_forms_of
+from huitong.wire.names import masked, name_forms, name_forms_of
 from huitong.wire.pinyin import COMPOUND_SURNAMES, SURNAME_READINGS, readings, segmentations
 from huitong.wire.text import pattern_matches
 
@@ -123,3 +123,18 @@ def test_forms_of_a_thousand_new_names_take_well_under_a_second() -> None:
     for name in names:
         name_forms("", name)
     assert time.perf_counter() - started < 1
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("张小三", "张*三"),
+        ("李梅", "李*"),
+        ("欧阳娜娜", "欧**娜"),
+        ("张", "张"),
+        ("", ""),
+        ("Marco Polo", "M**** P***"),
+    ],
+)
+def test_a_name_is_masked(name: str, shown: str) -> None:
+    assert masked(name) == shown

@@ -10,10 +10,12 @@ from huitong.access.accounts.actions import Accounts
 from huitong.access.accounts.sessions import Sessions
 from huitong.access.model import Asker, Kind, Need, Role
 from huitong.access.openid.actions import OpenId
+from huitong.access.sharing import model as shares
+from huitong.access.sharing.actions import Sharing
 from huitong.access.systems.actions import PREFIX, Systems
 from huitong.access.work import Work
 from huitong.base.clock import Clock, now
-from huitong.base.errors import NotAllowed, NotSignedIn
+from huitong.base.errors import LinkEnded, NotAllowed, NotSignedIn
 from huitong.base.setting_kinds import Network
 from huitong.base.tls import NO_CERTIFICATE, Certificate
 from huitong.directory.actions import Directory
@@ -23,6 +25,9 @@ from huitong.wire.smart import allows
 
 #: Holds the secret of a session.
 SESSION_COOKIE = "huitong_session"
+#: Holds that of a browser that has opened a link, for the addresses of the one study; the second, for whoever has no
+#: session beside it, is for all of DICOMweb, so that the viewer's searches carry it.
+SHARE_COOKIE, SHARE_COOKIE_EVERYWHERE = "huitong_share", "huitong_shared"
 
 
 class Access:
@@ -32,6 +37,7 @@ class Access:
         self._store, self._clock = store, clock
         self.directory = directory
         self.accounts = Accounts(store, Sessions(store, clock), clock)
+        self.sharing = Sharing(store, clock)
         self.openid = OpenId(store, self.accounts, clock) if store.settings.oidc_issuer else None
         self.systems = Systems(store, clock, lambda code: directory.get(code) is not None)
 
@@ -67,6 +73,8 @@ class Access:
         scheme, _, token = (authorization or "").strip().partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
             raise NotSignedIn("send `Authorization: Bearer` and the institution's token")
+        if token.strip().startswith(shares.PREFIX):
+            return self._by_share_token(token.strip(), host, need)
         if token.strip().startswith(PREFIX):
             return self._by_access_token(token.strip(), host, need)
         found = self.directory.by_token(token.strip(), host)
@@ -86,6 +94,15 @@ class Access:
         asker = Asker(Kind.SYSTEM, client.client_id, name, institution.code, session=found.public_id)
         return self._work(asker, "http", host, may_send=need.letter == "c")
 
+    def _by_share_token(self, token: str, host: str, need: Need | None) -> Work:
+        """Whoever has a link reads its images by DICOMweb, and nothing else."""
+        if need is None or need.resource != "ImagingStudy" or need.letter not in "rs":
+            raise NotAllowed("the token of a link reads images alone")
+        asker = self.sharing.sessions.asker(token)
+        if asker is None:
+            raise NotSignedIn("the token is not known, or its time is over")
+        return self._work(asker, "http", host, may_send=False)
+
     def by_session(self, cookie: str | None, host: str) -> Work:
         """Who is signed in with this secret of a session; raises NotSignedIn."""
         asker = self.accounts.sessions.asker(cookie) if cookie else None
@@ -95,17 +112,29 @@ class Access:
         return replace(work, may_decide=True) if asker.has(Role.REGISTRAR) else work
 
     def reader(
-        self, authorization: str | None, host: str, need: Need | None = None, *, cookie: str | None = None
+        self,
+        authorization: str | None,
+        host: str,
+        need: Need | None = None,
+        *,
+        cookie: str | None = None,
+        share: str | None = None,
     ) -> Work:
-        """May search and view: an institution with its token, who is signed in, or an address in `readers`.
+        """May search and view: an institution with its token, who has a link, who is signed in, or an address in
+        `readers`.
 
-        `need` as in `by_token`. Raises NotSignedIn, also where a session has ended, whatever the address may: who was
+        `need` as in `by_token`; `share` is the cookie of a link. Raises LinkEnded where that has ended and nobody is
+        signed in. Raises NotSignedIn, also where a session has ended, whatever the address may: who was
         signed out must not see more than before. Raises NotAllowed.
         """
         if authorization:
             return self.by_token(authorization, host, need)
+        if share and (asker := self.sharing.sessions.asker(share)) is not None:
+            return self._work(asker, "http", host, may_send=False)
         if cookie:
             return self.by_session(cookie, host)
+        if share:
+            raise LinkEnded()
         if not _is_within(host, self._store.settings.readers):
             raise NotSignedIn(f"{host} may not read without a token or a session")
         return self._work(Asker(Kind.OPEN, host), "http", host, may_send=False)

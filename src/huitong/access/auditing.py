@@ -8,9 +8,10 @@ others is to be recorded for three years at least (Network Data Security Managem
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 import orjson
@@ -21,8 +22,8 @@ from huitong.access.model import Asker
 from huitong.access.work import Work
 from huitong.base.clock import milliseconds
 from huitong.base.lru import Lru
+from huitong.store.database import KINDS, Session, among, listed
 from huitong.store.database import Kind as DatabaseKind
-from huitong.store.database import Session, among, listed
 from huitong.store.store import Store
 from huitong.store.tables import sorted_json
 
@@ -240,6 +241,36 @@ def _conditions(kind: DatabaseKind, wanted: Wanted) -> tuple[list[str], dict[str
             values[name] = milliseconds(moment)
             conditions.append(f"at_ms + 0 {sign} :{name}")  # the numbers are narrowed already
     return conditions, values
+
+
+class Whose(StrEnum):
+    """Which lines about a person."""
+
+    #: Of all but the person and the guardians.
+    OTHERS = "others"
+    #: Of these, what was refused.
+    REFUSED = "refused"
+    #: Of the person and the guardians.
+    OWN = "own"
+
+
+_OWN = "(allowed = 1 AND rule IN ('self', 'guardian'))"
+_WHOSE = {Whose.OTHERS: f"NOT {_OWN}", Whose.REFUSED: "allowed = 0", Whose.OWN: _OWN}
+_ABOUT = {
+    (kind, whose): f"""
+        {_READ} WHERE {among(kind, "person", ":persons")} AND seq < :before AND {of_them}
+        ORDER BY seq DESC LIMIT :limit
+    """
+    for kind in KINDS
+    for whose, of_them in _WHOSE.items()
+}
+
+
+def about(store: Store, persons: Iterable[str], whose: Whose, *, before: int, limit: int) -> list[Line]:
+    """Lines about the person to whom all these exchange ids lead, with smaller numbers than `before`, newest first."""
+    with store.database.reading() as session:
+        values = {"persons": listed(session.kind, sorted(persons)), "before": before, "limit": limit}
+        return [_read(row) for row in session.rows(_ABOUT[session.kind, whose], values)]
 
 
 def _read(row: Any) -> Line:

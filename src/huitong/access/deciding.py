@@ -41,6 +41,7 @@ class Action(StrEnum):
     OWN_ACCOUNT = "accounts.own"
     KEEP_ACCOUNTS = "accounts.keep"
     SEE_AUDIT = "audit.see"
+    SHARE = "share.make"
 
 
 class Fact(StrEnum):
@@ -58,7 +59,7 @@ class Fact(StrEnum):
     SELF = "self"
     #: The asker is the guardian, and the person under 14.
     GUARDIAN = "guardian"
-    #: The asker's link is of this study and has not expired.
+    #: The asker's link is of this study, which is still the person's who shared it.
     SHARED = "shared"
 
 

@@ -11,6 +11,7 @@ from sqlalchemy import BigInteger, Column, Index, Table
 from huitong.access import audit_tables as audit
 from huitong.access.accounts import tables as accounts
 from huitong.access.openid import tables as openid
+from huitong.access.sharing import tables as sharing
 from huitong.access.systems import tables as systems
 from huitong.store.tables import METADATA, Key, Words
 
@@ -85,6 +86,6 @@ Index("break_glass_by_verdict", BREAK_GLASS.c.verdict, BREAK_GLASS.c.pk)
 
 _RIGHTS = (OBJECTION, CONSENT, GUARDIANSHIP, BREAK_GLASS)
 #: All of the room, in the order in which one refers to another.
-TABLES = (*_RIGHTS, *audit.TABLES, *accounts.TABLES, *openid.TABLES, *systems.TABLES)
+TABLES = (*_RIGHTS, *audit.TABLES, *accounts.TABLES, *openid.TABLES, *systems.TABLES, *sharing.TABLES)
 #: Those whose rows are numbered by the database.
-NUMBERED = (*_RIGHTS, *audit.NUMBERED, *accounts.NUMBERED, *systems.NUMBERED)
+NUMBERED = (*_RIGHTS, *audit.NUMBERED, *accounts.NUMBERED, *systems.NUMBERED, *sharing.NUMBERED)

@@ -32,7 +32,7 @@ from huitong.wire.problem import MEDIA_TYPE, problem_of
 log = logger(__name__)
 
 #: Where somebody shows who they are: each try is a guess that may be a stranger's.
-SIGN_IN = re.compile(r"/(auth/token|sign-in|signin|login|oidc|share)(/|$)")
+SIGN_IN = re.compile(r"/(auth/token|sign-in|signin|login|oidc|share|shl)(/|$)")
 #: A machine that watches us must not be locked out by whoever asks from the same address.
 _FREE = frozenset({"/healthz", "/readyz"})
 _SESSION = re.compile(rb"(?:^|;\s*)huitong_session=([^;]+)")

@@ -11,6 +11,12 @@ from huitong.access.deciding import Action
 NOTHING = None
 Decided = Action | None
 
+_OWN_PAGES: dict[str, dict[str, Decided]] = {
+    "": {},
+    "/studies": {},
+    "/looked": {},
+    "/rights": {"POST": Action.CHANGE_RIGHTS},
+}
 #: Routes of the pages, of cards and of health, by path and method.
 HTTP: dict[str, dict[str, Decided]] = {
     "/healthz": {"GET": NOTHING},
@@ -34,6 +40,20 @@ HTTP: dict[str, dict[str, Decided]] = {
     "/health-card": {"GET": NOTHING, "POST": Action.SCAN_CARD},
     "/health-card/{person}": {"GET": Action.SEE_CARD},
     "/health-card/{person}/code": {"GET": Action.SEE_CARD},
+    # The pages of a resident, and of a child under 14 for whom one acts.
+    **{
+        f"{base}{path}": {"GET": Action.SEE_RIGHTS, **more}
+        for base in ("/me", "/me/child/{person}")
+        for path, more in _OWN_PAGES.items()
+    },
+    "/me/share/{institution}/{study_uid}": {"GET": Action.SHARE, "POST": Action.SHARE},
+    "/me/shares": {"GET": Action.SHARE},
+    "/me/shares/{share}/end": {"POST": Action.SHARE},
+    # Whoever has a link proves it with its secret; what it then opens is decided like all else.
+    "/s": {"GET": NOTHING},
+    "/share/open": {"POST": NOTHING},
+    "/shl/{secret}": {"POST": NOTHING, "OPTIONS": NOTHING},
+    "/shl/file/{secret}": {"GET": NOTHING},
     "/people": {"GET": Action.FIND_PERSONS},
     "/person/{exchange_id}": {"GET": Action.SEE_PERSON},
     "/person/{exchange_id}/split": {"POST": Action.DECIDE_PERSONS},

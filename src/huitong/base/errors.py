@@ -98,6 +98,10 @@ class NotFound(CallerFault):
     """There is no such thing here."""
 
 
+class LinkEnded(NotFound):
+    """The link has ended, or there never was one."""
+
+
 class UnknownDomain(CallerFault):
     """Nobody here gives identifiers of this system."""
 
@@ -155,6 +159,7 @@ ANSWERS: dict[type[HuitongError], Answer] = {
     NotAllowed: Answer("not-allowed", 403, 0x0124, "forbidden"),
     TooOften: Answer("too-often", 429, 0xA700, "throttled"),
     NotFound: Answer("not-found", 404, 0x0112, "not-found", 204),
+    LinkEnded: Answer("link-ended", 404, 0x0112, "not-found", 204),
     # IHE ITI-83 2:3.83.4.2.2.3 and .4.
     UnknownDomain: Answer("unknown-domain", 400, 0x0110, "code-invalid", 204),
     UnknownTarget: Answer("unknown-target", 403, 0x0110, "code-invalid", 204),

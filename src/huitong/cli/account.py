@@ -40,12 +40,14 @@ def account() -> None:
 def add(loaded: Loaded, name: str, roles: tuple[str, ...], institution: str | None, person: str, display: str) -> None:
     """Make an account, and print the password that was made for it: it is shown this once."""
     from huitong.access.model import Role
+    from huitong.people.actions import person_by_exchange_id
 
     password = secrets.token_urlsafe(12)
 
     def make(accounts: Accounts, work: Work) -> None:
         has = frozenset(map(Role, roles))
-        accounts.add(work, name, password, display=display, institution=institution, roles=has, person=person)
+        whose = person_by_exchange_id(work, person).exchange_id if person else ""
+        accounts.add(work, name, password, display=display, institution=institution, roles=has, person=whose)
 
     _with(loaded, institution, make)
     click.echo(password)

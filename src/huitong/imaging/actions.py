@@ -5,6 +5,7 @@ operator.
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
@@ -13,11 +14,13 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, Row
 
+from huitong.access.model import Kind
 from huitong.access.work import Work
 from huitong.base.errors import NotAllowed, NotFound
 from huitong.imaging import bulk, finding, lookups, permitting, persons, places, search
 from huitong.imaging.bulk import Bulk
 from huitong.imaging.keeping import keeper_of
+from huitong.imaging.masking import masked_set
 from huitong.imaging.model import Expected, Kept, Link, Metadata, Outline, SeriesRow, StoredInstance, StudyRow
 from huitong.imaging.moving import Moved, admit, begin_here, move
 from huitong.imaging.moving import cancel as cancel_move
@@ -28,6 +31,7 @@ from huitong.imaging.plan import study_plan
 from huitong.imaging.ready import frame_bytes, header_text, ready_of
 from huitong.imaging.recovering import Recovered, recover, reindex
 from huitong.imaging.settling import Settler, count_unsettled
+from huitong.imaging.sharing import share_study, study_to_share
 from huitong.imaging.verifying import VerifyReport, verify
 from huitong.people import actions as people
 from huitong.store.intake import Intake
@@ -66,7 +70,9 @@ __all__ = [
     "recover",
     "reindex",
     "representatives",
+    "share_study",
     "show_study",
+    "study_to_share",
     "thumbnail",
     "variants",
     "verify",
@@ -105,7 +111,17 @@ async def keep_instance(work: Work, intake: Intake, expected: Expected | None = 
 
 
 def find(work: Work, query: Query) -> Found:
-    """A page of answers in DICOM JSON, newest studies first. Raises BadRequest for keys that cannot be matched."""
+    """A page of answers in DICOM JSON, newest studies first, masked for whoever has a link (`masking`).
+
+    Raises BadRequest for keys that cannot be matched.
+    """
+    found = _find(work, query)
+    if work.asker.kind is not Kind.SHARE:
+        return found
+    return replace(found, rows=[masked_set(row) for row in found.rows])
+
+
+def _find(work: Work, query: Query) -> Found:
     settings = work.store.settings
     limit = min(query.limit or settings.page_rows, settings.page_rows_limit)
     bounds = {"limit": limit, "count_limit": settings.count_limit}
@@ -270,10 +286,12 @@ def links(
     work: Work, study_uid: str, series_uid: str | None, sop_uid: str | None, institution: str | None = None
 ) -> list[Link]:
     """Where the object store gives the instances away itself, for `link_s` seconds; without a URL what shares a blob
-    with other studies, and everything on a store of files. Raises NotFound, also where `link_s` is 0.
+    with other studies, and everything on a store of files.
+
+    Raises NotFound, also where `link_s` is 0, and for whoever was given a share: these links cannot be taken back.
     """
     store, lasts_s = work.store, work.store.settings.link_s
-    if not lasts_s:
+    if not lasts_s or work.asker.kind is Kind.SHARE:
         raise NotFound("signed links are not given here")
     what = "instance" if sop_uid is not None else "study" if series_uid is None else "series"
     institution = permitting.permit(work, study_uid, institution, what)
@@ -303,13 +321,16 @@ def read_bulk(work: Work, stored: StoredInstance, path: str) -> bytes:
 
 
 def header(work: Work, stored: StoredInstance) -> dict[str, Any]:
-    """The instance's DICOM JSON as made at ingest; bulk values as BulkDataURI relative to the series."""
+    """The instance's DICOM JSON as made at ingest; bulk values as BulkDataURI relative to the series.
+
+    Masked for whoever has a link.
+    """
     read: dict[str, Any] = orjson.loads(header_text(work.store, stored))
-    return read
+    return masked_set(read) if work.asker.kind is Kind.SHARE else read
 
 
 def metadata(work: Work, study_uid: str, series_uid: str | None = None, institution: str | None = None) -> Metadata:
-    """DICOM JSON of all instances of a series or study, ready-made. Raises NotFound."""
+    """DICOM JSON of all instances of a series or study, ready-made; masked for whoever has a link. Raises NotFound."""
     what = "study" if series_uid is None else "series"
     institution = permitting.permit(work, study_uid, institution, what)
     with work.store.database.read() as tx:
@@ -317,7 +338,13 @@ def metadata(work: Work, study_uid: str, series_uid: str | None = None, institut
     if not series:
         raise NotFound(what)
     ready = ready_of(work.store)
-    return ready.study_metadata(series) if series_uid is None else ready.series_metadata(series[0])
+    made = ready.study_metadata(series) if series_uid is None else ready.series_metadata(series[0])
+    return _masked(made) if work.asker.kind is Kind.SHARE else made
+
+
+def _masked(made: Metadata) -> Metadata:
+    rows = [masked_set(row) for row in orjson.loads(gzip.decompress(made.gzipped))]
+    return Metadata(gzip.compress(orjson.dumps(rows), 1, mtime=0), f"{made.etag}-masked")
 
 
 def outline(work: Work, instances: list[StoredInstance]) -> Outline | None:

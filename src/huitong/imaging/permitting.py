@@ -101,8 +101,8 @@ def _looked(decision: Decision, study_uid: str, institution: str, related: Relat
 
 def decided_on(work: Work, row: Any, related: Relations) -> Decision:
     """Of a row of `study`, and what is so between the asker and its person."""
-    shared = work.asker.kind is Kind.SHARE and work.asker.study == (row["institution"], row["study_uid"])
-    facts = related.facts | {Fact.SHARED} if shared else related.facts
+    other = work.asker.kind is Kind.SHARE and work.asker.study != (row["institution"], row["study_uid"])
+    facts = related.facts - {Fact.SHARED} if other else related.facts
     own = row["institution"] == work.institution
     sensitive = frozenset[str]() if own else sensitive_classes(_texts(orjson.loads(row["attributes"])))
     subject = Subject("study", row["institution"], related.person, facts, sensitive, related.consented)
@@ -116,6 +116,21 @@ def _texts(attributes: dict[str, Any]) -> Iterable[str]:
                 yield value
             elif isinstance(value, dict):  # an item of a code sequence: its meaning
                 yield from map(str, value.get("00080104", {}).get("Value", ()))
+
+
+def permit_share(work: Work, study_uid: str, institution: str) -> Looked:
+    """That the asker may give links to the study away, for the audit of the one that does. Raises NotFound."""
+    permit(work, study_uid, institution)
+    with work.store.database.reading() as session:
+        rows = [row for row in session.rows(_BY_UID, {"uid": study_uid}) if row["institution"] == institution]
+        related = people.relations_of_record(session, work.asker, rows[0]["patient_pk"] if rows else None, work.now())
+    decision = decide(work.asker, Action.SHARE, Subject("study", institution, related.person, related.facts))
+    whose = {"person": related.person, "kind": "study", "id": study_uid, "institution": institution}
+    looked = Looked.of(Action.SHARE, decision, **whose)
+    if not decision.allowed or not related.person:
+        auditing.once(work, looked)
+        raise NotFound("study")
+    return looked
 
 
 # --- lists ---

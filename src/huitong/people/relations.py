@@ -62,6 +62,9 @@ def _gather(session: Session, asker: Asker, sql: str, wanted: dict[str, Any], no
         facts.add(Fact.OPEN_VISIT)
     if asker.kind is Kind.PERSON:
         facts |= _own(session, asker, who, said, now)
+    # A share of a record that a split has given to somebody else since opens nothing.
+    if asker.kind is Kind.SHARE and any(row["exchange_id"] == asker.person for row in who):
+        facts.add(Fact.SHARED)
     current = next((row["exchange_id"] for row in who if row["into_pk"] is None), "")
     consented = frozenset(row["a"] for row in said.get("consent", ()))
     return Relations(current, frozenset(facts), consented, next(iter(open_visits), ""))
@@ -104,14 +107,17 @@ def ids_of(session: Session, exchange_id: str) -> list[str]:
 
 def records_that_are_theirs(session: Session, asker: Asker, now: datetime) -> list[int]:
     """Keys of the records of a resident, and of the children whose guardian they are."""
-    own = session.rows(_BY_ID, {"wanted": asker.person})
-    ids = sorted({row["exchange_id"] for row in own})
-    wards = [row[0] for row in session.rows(_WARDS[session.kind], {"ids": listed(session.kind, ids)})]
-    found = list(own)
-    for ward in sorted(set(wards)):
-        if Fact.GUARDIAN in of_person(session, asker, ward, now).facts:
-            found += session.rows(_BY_ID, {"wanted": ward})
+    theirs = [asker.person, *wards_of(session, asker, now)]
+    found = [row for each in theirs for row in session.rows(_BY_ID, {"wanted": each})]
     return sorted({row["record"] for row in found if row["record"] is not None})
+
+
+def wards_of(session: Session, asker: Asker, now: datetime) -> list[str]:
+    """Exchange ids, of this day, of the children for whom a resident acts at this moment."""
+    ids = listed(session.kind, ids_of(session, asker.person))
+    named = sorted({row[0] for row in session.rows(_WARDS[session.kind], {"ids": ids})})
+    found = (of_person(session, asker, each, now) for each in named)
+    return list(dict.fromkeys(each.person for each in found if Fact.GUARDIAN in each.facts))
 
 
 # --- SQL: two statements, so that each looks its rows up by index whatever the planner expects of the other ---

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import quote
 
 import segno
@@ -18,9 +19,10 @@ from huitong.people.cards import actions
 from huitong.people.cards.model import Attribute, Card, Reason, Refusal, Shown, State, Terminal
 from huitong.web.headers import PAGE_POLICY, same_site
 from huitong.web.i18n import language_of
-from huitong.web.look import masked, page
+from huitong.web.look import page
 from huitong.web.modalities import _
 from huitong.web.place import Place
+from huitong.wire.names import masked
 
 REFUSED = {
     Reason.MALFORMED: _("This is no code of a health card. Scan the QR code again, as a whole."),
@@ -50,26 +52,11 @@ class CardPages:
     async def _shown(self, request: Request, template: str) -> Response:
         work = self.place.reader(request)
         person = request.path_params["person"]
-        cards = await to_thread.run_sync(actions.cards_of, work, person)
-        if not cards:
+        static = request.query_params.get("code") == "static"
+        values = await to_thread.run_sync(lambda: card_values(self.place, request, work, person, static=static))
+        if values is None:
             raise NotFound("this person has no health card")
-        card, static = cards[0], request.query_params.get("code") == "static"
-        static = static or not await to_thread.run_sync(actions.shows_code, work, card)
-        shown = await to_thread.run_sync(_code, work, card, static)
-        names = self.place.institution_names(request)
-        return self._page(
-            request,
-            template,
-            card=card,
-            name=masked(card.holder.name),
-            institution=names.get(card.institution, card.institution),
-            temporary=card.attribute == Attribute.TEMPORARY,
-            suspended=card.state == State.SUSPENDED,
-            static=static,
-            address=f"/health-card/{quote(person)}",
-            qr=qr(shown.text) if shown else "",
-            seconds=self.place.settings.card_code_s,
-        )
+        return self._page(request, template, **values)
 
     async def scan(self, request: Request) -> Response:
         """The field for scanners; what was scanned opens the person."""
@@ -97,6 +84,29 @@ class CardPages:
     def _page(self, request: Request, template: str, **values: object) -> Response:
         html = page(request, template, **values)
         return HTMLResponse(html, headers={"Content-Security-Policy": PAGE_POLICY, "Cache-Control": "no-store"})
+
+
+def card_values(
+    place: Place, request: Request, work: Work, person: str, *, static: bool = False
+) -> dict[str, Any] | None:
+    """What the templates of a card show of the person's; None without one. Raises NotFound."""
+    cards = actions.cards_of(work, person)
+    if not cards:
+        return None
+    card = cards[0]
+    static = static or not actions.shows_code(work, card)
+    shown, names = _code(work, card, static), place.institution_names(request)
+    return {
+        "card": card,
+        "name": masked(card.holder.name),
+        "institution": names.get(card.institution, card.institution),
+        "temporary": card.attribute == Attribute.TEMPORARY,
+        "suspended": card.state == State.SUSPENDED,
+        "static": static,
+        "address": f"/health-card/{quote(person)}",
+        "qr": qr(shown.text) if shown else "",
+        "seconds": place.settings.card_code_s,
+    }
 
 
 def routes(place: Place) -> list[BaseRoute]:

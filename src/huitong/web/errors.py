@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import ExceptionHandler
 
-from huitong.base.errors import HuitongError, retry_after
+from huitong.base.errors import HuitongError, LinkEnded, retry_after
 from huitong.web.headers import PAGE_POLICY
 from huitong.web.i18n import language_of
 from huitong.web.look import page
@@ -22,6 +22,13 @@ from huitong.wire.problem import MEDIA_TYPE, Problem, problem_of
 _CUT = (
     _("This address is not understood"),
     _("It may have been cut when it was copied. Go back to the study list and open the study from there."),
+)
+_ENDED = (
+    _("This link has ended"),
+    _(
+        "Links to studies end after the time for which they were given, or when the person who gave them ends them. "
+        "Ask that person for a new one."
+    ),
 )
 #: HTTP status -> (title, advice). Others get those of their hundred.
 _WORDS = {
@@ -63,6 +70,13 @@ def error_page(request: Request, status: int, detail: str = "") -> Response:
     return HTMLResponse(html, status, headers=headers)
 
 
+def ended_page(request: Request) -> Response:
+    """For a link that has ended, or that never was one: whoever has it may know nothing of this service."""
+    title, advice = map(language_of(request).translations.ugettext, _ENDED)
+    html = page(request, "share-ended.html", title=title, advice=advice)
+    return HTMLResponse(html, 404, headers={"Content-Security-Policy": PAGE_POLICY, "Cache-Control": "no-store"})
+
+
 async def answer_exception(request: Request, error: Exception) -> Response:
     """The exception handler: a page for whoever accepts one, problem details (RFC 9457) for programs."""
     problem = _problem(error)
@@ -70,6 +84,8 @@ async def answer_exception(request: Request, error: Exception) -> Response:
         if problem.status == HTTPStatus.UNAUTHORIZED and request.method == "GET":
             here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
             return RedirectResponse(f"/sign-in?{urlencode({'next': here})}", 303)
+        if isinstance(error, LinkEnded):
+            return ended_page(request)
         # Our own faults are for the log; what the caller got wrong is said to the caller.
         return error_page(request, problem.status, problem.detail if problem.status < 500 else "")
     headers = dict(error.headers or {}) if isinstance(error, HTTPException) else retry_after(problem.status)

@@ -24,10 +24,11 @@ from huitong.imaging.actions import locate_all, outline, representatives, show_s
 from huitong.imaging.model import Outline, SeriesRow, StudyRow
 from huitong.web.headers import PAGE_POLICY
 from huitong.web.i18n import Language, language_of
-from huitong.web.look import dicomweb_url, light_url, masked, page
+from huitong.web.look import dicomweb_url, light_url, page
 from huitong.web.modalities import NAMES
 from huitong.web.place import Place
 from huitong.web.study import shown_here, thumbnail_url
+from huitong.wire.names import masked
 
 #: Sides of the square that a picture is fitted into, in pixels: few, so that a turned phone finds again what it has.
 BOXES = (512, 768, 1024, 1280, 1536, 2048, 3072)
@@ -204,4 +205,7 @@ def _back(work: Work, row: StudyRow) -> str:
     """Where the asker came from; nowhere for whoever has only this study."""
     if work.asker.kind is Kind.SHARE:
         return ""
+    if work.asker.kind is Kind.PERSON:
+        own = row.exchange_id in ("", work.asker.person)
+        return "/me/studies" if own else f"/me/child/{quote(row.exchange_id, safe='')}/studies"
     return f"/study/{quote(row.institution, safe='')}/{quote(row.study_uid, safe='')}"

@@ -78,16 +78,6 @@ def shown_size(size_bytes: int) -> str:
     return f"{size:.3g} {unit}" if size < 1000 else f"{size:.0f} {unit}"
 
 
-def masked(name: str) -> str:
-    """The name as a screen may show it: 张*三, 张*, 欧**娜; of several words each keeps its first letter."""
-    words = name.split()
-    if len(words) > 1:
-        return " ".join(f"{word[0]}{'*' * (len(word) - 1)}" for word in words)
-    if len(name) < 3:
-        return f"{name[:1]}{'*' * (len(name) - 1)}"
-    return f"{name[0]}{'*' * (len(name) - 2)}{name[-1]}"
-
-
 def shown_name(name: str) -> str:
     """A PN value's group, or a name from elsewhere, as people read it: 王小东, Wang Xiaodong."""
     return " ".join(name.replace("^", " " if name.isascii() else "").split())

@@ -9,6 +9,7 @@ from anyio import to_thread
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 
+from huitong.access.model import Kind
 from huitong.access.work import Work
 from huitong.base.clock import CHINA
 from huitong.base.errors import NotFound
@@ -31,8 +32,10 @@ class Pages:
         self.place = place
 
     async def studies(self, request: Request) -> Response:
-        """The study list, whole or (for htmx) the list alone."""
+        """The study list, whole or (for htmx) the list alone; residents have pages of their own."""
         work = self.place.reader(request)
+        if work.asker.kind is Kind.PERSON:
+            return RedirectResponse("/me", 303)
         search = Search.read(request.query_params)
         today: date = work.at.astimezone(CHINA).date()
         rows, found = await to_thread.run_sync(list_studies, work, search.query(today))

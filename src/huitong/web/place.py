@@ -10,7 +10,7 @@ from pathlib import Path
 
 from starlette.requests import Request
 
-from huitong.access.actions import SESSION_COOKIE, Access
+from huitong.access.actions import SESSION_COOKIE, SHARE_COOKIE, Access
 from huitong.access.work import Work
 from huitong.base.settings import Settings
 from huitong.web.i18n import language_of
@@ -47,9 +47,14 @@ class Place:
         """The key of whoever asks; raises NotSignedIn or NotAllowed."""
         host = request.client.host if request.client else ""
         cookie = request.cookies.get(SESSION_COOKIE)
-        work = self.access.reader(request.headers.get("authorization"), host, cookie=cookie)
+        share = request.cookies.get(SHARE_COOKIE)
+        work = self.access.reader(request.headers.get("authorization"), host, cookie=cookie, share=share)
         request.state.asker = work.asker  # the bar says who is signed in
         return work
+
+    def origin(self, request: Request) -> str:
+        """Scheme and authority by which strangers reach us: as set, else as the reader has reached us."""
+        return self.settings.public_url.rstrip("/") or f"{request.url.scheme}://{request.url.netloc}"
 
     def institution_names(self, request: Request) -> dict[str, str]:
         """code -> name in the reader's language, in the order of the directory."""

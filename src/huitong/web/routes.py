@@ -15,10 +15,12 @@ from huitong.web.directory import DirectoryPages
 from huitong.web.emergencies import EmergencyPages
 from huitong.web.files import Files, under
 from huitong.web.light import LightPages
+from huitong.web.me import MyPages
 from huitong.web.overseeing import OverseeingPages
 from huitong.web.pages import Pages
 from huitong.web.people import PeoplePages
 from huitong.web.place import Place
+from huitong.web.share import SharePages
 from huitong.web.sign_in import SignInPages
 from huitong.web.viewer import viewer_routes
 
@@ -35,6 +37,8 @@ def routes(access: Access, settings: Settings) -> list[BaseRoute]:
         Route("/study/{institution}/{study_uid}/version/{sha256}", pages.version, name="version"),
         *LightPages(place).routes(),
         *card.routes(place),
+        *MyPages(place).routes(),
+        *SharePages(place).routes(),
         Route("/people", people.people, name="people"),
         Route("/person/{exchange_id}", people.person, name="person"),
         Route("/person/{exchange_id}/split", people.split, methods=["POST"]),

@@ -140,3 +140,13 @@ def _syllables(part: str) -> list[tuple[str, ...]]:
 def _chain(way: Iterable[tuple[str, ...]]) -> Iterator[str]:
     for syllables in way:
         yield from syllables
+
+
+def masked(name: str) -> str:
+    """The name as a screen may show it: 张*三, 张*, 欧**娜; of several words each keeps its first letter."""
+    words = name.split()
+    if len(words) > 1:
+        return " ".join(f"{word[0]}{'*' * (len(word) - 1)}" for word in words)
+    if len(name) < 3:
+        return f"{name[:1]}{'*' * (len(name) - 1)}"
+    return f"{name[0]}{'*' * (len(name) - 2)}{name[-1]}"

@@ -108,7 +108,11 @@ class DicomWeb:
         if handler is None:
             return _other_method(request, handlers)
         parts = dict(zip(names, segments[1::2], strict=True))
-        return await handler(Call(request, self._access, root, institution, parts))
+        call = Call(request, self._access, root, institution, parts)
+        response = await handler(call)
+        if call.is_shared:
+            response.headers["Cache-Control"] = "no-store"
+        return response
 
 
 @lru_cache(maxsize=64)

@@ -10,8 +10,8 @@ from urllib.parse import quote
 from anyio.to_thread import run_sync
 from starlette.requests import Request
 
-from huitong.access.actions import SESSION_COOKIE, Access
-from huitong.access.model import Need
+from huitong.access.actions import SESSION_COOKIE, SHARE_COOKIE, SHARE_COOKIE_EVERYWHERE, Access
+from huitong.access.model import Kind, Need
 from huitong.access.work import Work
 from huitong.imaging import actions
 from huitong.imaging.model import StoredInstance
@@ -44,8 +44,16 @@ class Call:
     @cached_property
     def work(self) -> Work:
         """The key for reading. Raises NotSignedIn, NotAllowed."""
-        cookie = self.request.cookies.get(SESSION_COOKIE)
-        return self.access.reader(self.authorization, self.host, _SEARCH if self._searches else _READ, cookie=cookie)
+        cookies, need = self.request.cookies, _SEARCH if self._searches else _READ
+        cookie = cookies.get(SESSION_COOKIE)
+        share = cookies.get(SHARE_COOKIE) or (None if cookie else cookies.get(SHARE_COOKIE_EVERYWHERE))
+        return self.access.reader(self.authorization, self.host, need, cookie=cookie, share=share)
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether whoever asks has a link: then no browser keeps what it is shown. Only once `work` was asked for."""
+        work: Work | None = self.__dict__.get("work")
+        return work is not None and work.asker.kind is Kind.SHARE
 
     @property
     def _searches(self) -> bool:

@@ -27,6 +27,7 @@ from huitong.people.cards.model import (
     Shown,
     State,
     Terminal,
+    Use,
 )
 from huitong.people.identifiers import exchange_id
 from huitong.store import ledger
@@ -159,6 +160,13 @@ def cards_of(work: Work, exchange_id: str) -> list[Card]:
         person_pk = holders.person(read, exchange_id)
         rows = records.of_patients(read, holders.patients_of(read, person_pk))
         return [records.card(read, row) for row in rows]
+
+
+def uses_of(work: Work, exchange_id: str, limit: int = 20) -> list[Use]:
+    """Where the person's cards were taken, the newest first; for the person or the guardian. Raises NotFound."""
+    permitting.permit_person(work, exchange_id, Action.SEE_RIGHTS, _NO_PERSON)
+    with work.store.database.read() as read:
+        return records.uses(read, holders.patients_of(read, holders.person(read, exchange_id)), limit)
 
 
 def has_card(work: Work, exchange_id: str) -> bool:

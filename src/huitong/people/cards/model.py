@@ -118,6 +118,19 @@ class Resolved:
 
 
 @dataclass(frozen=True, slots=True)
+class Use:
+    """A card was taken."""
+
+    at: datetime
+    #: Code of the institution; empty where a reader without one scanned it.
+    institution: str
+    #: 诊疗环节代码.
+    step: str
+    #: By the code of the minute, which opens records for a day; otherwise by the printed one, which opens none.
+    dynamic: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Shown:
     """What a person shows: a text for the QR code."""
 

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, and_, delete, func, insert, select, text
 
 from huitong.base.clock import milliseconds, moment
 from huitong.people.cards import holders
-from huitong.people.cards.model import Attribute, Card, State, Terminal
+from huitong.people.cards.model import Attribute, Card, State, Terminal, Use
 from huitong.people.cards.tables import CARD, CARD_CODE, CARD_USE
 
 _NEXT = CARD.alias("next")
@@ -125,6 +125,13 @@ def add_use(
             dynamic=int(dynamic),
         )
     )
+
+
+def uses(read: Connection, patient_pks: list[int], limit: int) -> list[Use]:
+    """Of the cards of these records, the newest first."""
+    wanted = select(CARD_USE).join(CARD, CARD.c.pk == CARD_USE.c.card_pk).where(CARD.c.patient_pk.in_(patient_pks))
+    found = read.execute(wanted.order_by(CARD_USE.c.at_ms.desc(), CARD_USE.c.pk.desc()).limit(limit))
+    return [Use(moment(row.at_ms), row.institution, row.step, bool(row.dynamic)) for row in found]
 
 
 def counts(read: Connection) -> dict[tuple[Attribute, State, bool], int]:

@@ -19,7 +19,7 @@
   // The list as it was left: with its search and page.
   const list = () => {
     const left = sessionStorage.getItem('huitong.list');
-    return left && /^\/(\?|$)/.test(left) ? left : '/';
+    return left && /^\/(me\/[\w/]*)?(\?|$)/.test(left) ? left : '/';
   };
   const chinese = !(cookie('i18next') || 'zh-CN').startsWith('en');
 

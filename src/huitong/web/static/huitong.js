@@ -10,7 +10,7 @@
   document.querySelectorAll('.thumb img').forEach(picture => picture.complete && !picture.naturalWidth && picture.currentSrc && absent(picture));
 
   // The viewer leads back to the list as it was left.
-  const remember = () => location.pathname === '/' && sessionStorage.setItem('huitong.list', location.pathname + location.search);
+  const remember = () => (location.pathname === '/' || document.querySelector('.own-study')) && sessionStorage.setItem('huitong.list', location.pathname + location.search);
   remember();
   document.addEventListener('htmx:replacedInHistory', remember);
   document.addEventListener('htmx:pushedIntoHistory', remember);
@@ -21,6 +21,20 @@
     const link = event.target.closest?.('a[data-light]');
     if (link && phone.matches) link.href = link.dataset.light;
   }, true);
+
+  // A link is copied where the browser lets us, else marked to be copied by hand.
+  document.addEventListener('click', async event => {
+    const button = event.target.closest?.('[data-copy]');
+    if (!button) return;
+    const field = document.querySelector(button.dataset.copy);
+    field.select();
+    try {
+      await navigator.clipboard.writeText(field.value);
+    } catch {
+      if (!document.execCommand('copy')) return;
+    }
+    button.textContent = button.dataset.done;
+  });
 
   const keys = {
     '/': () => document.querySelector('#name, #q')?.focus(),

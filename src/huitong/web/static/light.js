@@ -124,9 +124,16 @@ const load = async address => {
     if (flying.get(address) === controller) flying.delete(address);
     if (error.name === 'AbortError') return;
     failed += 1;
+    if (/^40[14]$/.test(error.message)) stillOpen();
     if (address === url(at, box())) by('late').hidden = false;
     if (failed < 3) setTimeout(pump, 1000 * failed);
   }
+};
+
+// A link that was shared ends, a session too: then the page is read anew, and says so itself.
+const stillOpen = async () => {
+  const answer = await fetch(location.href, { cache: 'no-store', credentials: 'same-origin', redirect: 'manual' }).catch(() => null);
+  if (answer && (answer.type === 'opaqueredirect' || [401, 404].includes(answer.status))) location.reload();
 };
 
 /* --- drawing --- */
