@@ -77,8 +77,7 @@ def record_in(session: Session, work: Work, looked: Looked) -> None:
         session.rows(_LOCK, {})
     last = session.rows(_LAST, {})
     seq, before = (last[0][0], bytes(last[0][1])) if last else (0, _FIRST)
-    line = _line(work, looked)
-    session.run(_APPEND, {**line, **_found_by(work.asker), "seq": seq + 1, "hash": _hash(before, line)})
+    session.run(_APPEND, _appended(work, looked, seq, before))
 
 
 def record_on(write: Connection, work: Work, looked: Looked) -> None:
@@ -87,8 +86,12 @@ def record_on(write: Connection, work: Work, looked: Looked) -> None:
         write.execute(text(_LOCK))
     last = write.execute(text(_LAST)).first()
     seq, before = (last[0], bytes(last[1])) if last else (0, _FIRST)
+    write.execute(text(_APPEND), _appended(work, looked, seq, before))
+
+
+def _appended(work: Work, looked: Looked, seq: int, before: bytes) -> dict[str, Any]:
     line = _line(work, looked)
-    write.execute(text(_APPEND), {**line, "seq": seq + 1, "hash": _hash(before, line)})
+    return {**line, **_found_by(work.asker), "seq": seq + 1, "hash": _hash(before, line)}
 
 
 def once(work: Work, looked: Looked) -> None:
