@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page
 from tests.archives import PASSWORD, archive_in, signed_in
-from tests.browser.test_people_pages import LANGUAGES, SCREENS, _faults, _opened
+from tests.browser.test_people_pages import LANGUAGES, SCREENS, _opened, faults_of
 from tests.serving import Server, serving
 
 from huitong.access.model import Role
@@ -108,4 +108,4 @@ def test_an_admin_adds_an_account_by_keys(chromium: Browser, server: Server) -> 
 def _look(tab: Page, name: str, width: int) -> list[tuple[str, object]]:
     if folder := os.environ.get("SCREENSHOTS"):
         tab.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
-    return _faults(tab, width)
+    return faults_of(tab, width)

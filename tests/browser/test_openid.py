@@ -107,13 +107,13 @@ def test_who_signs_in_at_the_provider_lands_where_they_wanted_to_be(tab: Page, p
     assert cookies[SESSION_COOKIE]["httpOnly"]
     assert "huitong_openid" not in cookies
     # The account that was there keeps what it had, and its password.
-    assert tab.inner_text(".asker span") == "zhang"
+    assert tab.inner_text(".asker a") == "zhang"
 
 
 def test_an_account_is_made_by_the_mapping_and_follows_the_provider(tab: Page, place: Place) -> None:
     sign_in(tab, "li")
     assert tab.url == f"{place.base}/people"
-    assert tab.inner_text(".asker span") == "li 医师"
+    assert tab.inner_text(".asker a") == "li 医师"
     listed = huitong("account", "list", "--data", str(place.data), "--demo").stdout
     row = next(line for line in listed.splitlines() if line.startswith("li "))
     assert "TAIYUAN" in row

@@ -26,6 +26,7 @@ def test_studies_that_were_there_get_their_records_and_persons(tmp_path: Path) -
             tx.execute(text("ALTER TABLE study DROP COLUMN patient_pk"))
             for table in reversed((*ACCESS, *TABLES)):
                 tx.execute(text(f"DROP TABLE {table.name}"))
+            tx.execute(text("ALTER TABLE endpoint DROP COLUMN certificate_name"))
             tx.execute(text("UPDATE alembic_version SET version_num = '0005'"))
         archive.store.database.migrate()
         with archive.store.database.read() as tx:

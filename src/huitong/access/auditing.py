@@ -261,7 +261,7 @@ _OWN = "(allowed = 1 AND rule IN ('self', 'guardian'))"
 _WHOSE = {Whose.OTHERS: f"NOT {_OWN}", Whose.REFUSED: "allowed = 0", Whose.OWN: _OWN}
 _ABOUT = {
     (kind, whose): f"""
-        {_READ} WHERE {among(kind, "person", ":persons")} AND seq < :before AND {of_them}
+        {_READ} WHERE {among(kind, "person", ":persons")} AND seq < :before AND kind <> 'account' AND {of_them}
         ORDER BY seq DESC LIMIT :limit
     """
     for kind in KINDS
