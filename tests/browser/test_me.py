@@ -227,16 +227,20 @@ def test_the_code_on_the_screen_is_taken_at_a_door_and_renewed_by_itself(
 ) -> None:
     sign_in(hand)
     hand.locator(".qr").scroll_into_view_if_needed()
-    hand.screenshot(path=pictures / "me-scanned.png")
-    code = decoded(pictures / "me-scanned.png")
-    assert read(code) is not None
-    terminal = {"code": code, "step": "0101", "terminal_id": "desk", "terminal_type": "01"}
-    door = {"authorization": "Bearer demo-TAIYUAN"}
-    answer = httpx.post(f"{home.server.base}/card/resolve", json=terminal, headers=door)
+    for _ in range(2):  # the code of this minute may have been shown, and taken, in a test before
+        hand.screenshot(path=pictures / "me-scanned.png")
+        code = decoded(pictures / "me-scanned.png")
+        assert read(code) is not None
+        terminal = {"code": code, "step": "0101", "terminal_id": "desk", "terminal_type": "01"}
+        door = {"authorization": "Bearer demo-TAIYUAN"}
+        answer = httpx.post(f"{home.server.base}/card/resolve", json=terminal, headers=door)
+        before = hand.locator(".qr path").last.get_attribute("d")
+        changed = "d => [...document.querySelectorAll('.qr path')].pop().getAttribute('d') !== d"
+        hand.wait_for_function(changed, arg=before)
+        if answer.status_code != 409:
+            break
     assert answer.status_code == 200, answer.text
     assert home.mother in answer.text
-    before = hand.locator(".qr path").last.get_attribute("d")
-    hand.wait_for_function("d => [...document.querySelectorAll('.qr path')].pop().getAttribute('d') !== d", arg=before)
     hand.screenshot(path=pictures / "me-renewed.png")
     assert decoded(pictures / "me-renewed.png") not in ("", code)
     expect(hand.get_by_role("heading", level=1)).to_have_text("王晓兰")
