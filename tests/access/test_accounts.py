@@ -18,10 +18,11 @@ from tests.archives import PASSWORD, TestArchive, archive_in, signed_in
 from huitong.access import auditing
 from huitong.access.accounts.actions import Accounts
 from huitong.access.accounts.model import Stage
-from huitong.access.accounts.sessions import LOOK_S, Sessions
+from huitong.access.accounts.sessions import Sessions
 from huitong.access.accounts.tables import ACCOUNT, SESSION
 from huitong.access.actions import Access
 from huitong.access.model import Kind, Role
+from huitong.access.recalling import LOOK_S
 from huitong.base.errors import BadRequest, NotAllowed, NotFound, NotSignedIn
 from huitong.catalog.sign_in import SIGN_IN
 

@@ -26,6 +26,7 @@ from huitong.access import auditing
 from huitong.access.actions import SESSION_COOKIE, SHARE_COOKIE, Access
 from huitong.access.model import Role
 from huitong.access.sharing.model import Wish
+from huitong.access.sharing.sessions import ShareSessions
 from huitong.access.sharing.tables import SHARE, SHARE_FILE, SHARE_SESSION
 from huitong.access.tables import GUARDIANSHIP
 from huitong.app.asgi import application
@@ -230,7 +231,7 @@ def test_another_process_refuses_what_was_revoked_within_two_seconds(world: Worl
     link, _ = world.share()
     now_s = [0.0]
     elsewhere = Access(world.archive.store, read_directory(None, demo=True), world.clock)
-    elsewhere.sharing.sessions._monotonic = lambda: now_s[0]
+    elsewhere.sharing.sessions = ShareSessions(world.archive.store, world.clock, lambda: now_s[0])
     stranger = Elsewhere(world)
     stranger.open(link)
     cookie = next(each.value for each in stranger.cookies.jar if each.name == SHARE_COOKIE)

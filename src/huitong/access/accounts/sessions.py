@@ -8,53 +8,38 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from huitong.access.accounts import records, secrets
 from huitong.access.accounts.model import Session, Stage
 from huitong.access.model import Asker
+from huitong.access.recalling import Recalled
 from huitong.base.clock import Clock, milliseconds
 from huitong.base.errors import OurFault
 from huitong.store.store import Store
 
-LOOK_S = 2.0
 #: How exactly it is known when a session was last used, at most: a quarter of the idle time where that is shorter, or
 #: one in use would end.
 _USE_S = 60.0
-#: Remembered at a time; beyond it all are asked for anew.
-_MOST = 20_000
-
-
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    asker: Asker
-    until: float
 
 
 class Sessions:
     """One for each process; any thread."""
 
     def __init__(self, store: Store, clock: Clock, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._store, self._clock, self._monotonic = store, clock, monotonic
-        self._seen: dict[str, _Seen] = {}
-        self._epoch = 0
+        self._store, self._clock = store, clock
+        self._recalled: Recalled[Asker] = Recalled(monotonic)
 
     def asker(self, secret: str) -> Asker | None:
         """Who is signed in with this cookie; None for nobody."""
-        seen = self._seen.get(secret)
-        if seen is not None and self._monotonic() < seen.until:
-            return seen.asker
-        return self._look(secret)
+        return self._recalled.get(secret, lambda: self._look(secret))
 
     def forget(self) -> None:
         """Something about accounts or sessions changed."""
-        self._epoch += 1
-        self._seen = {}
+        self._recalled.forget()
 
     def _look(self, secret: str) -> Asker | None:
-        epoch, at, until = self._epoch, self._clock(), self._monotonic() + LOOK_S
-        self._seen.pop(secret, None)
+        at = self._clock()
         with self._store.database.read() as tx:
             session = records.session(tx, secrets.digest(secret))
         if session is None or not self._holds(session, at):
@@ -63,12 +48,7 @@ class Sessions:
             # While the store takes nothing (it moves, the disk is full) reading goes on.
             with suppress(OurFault), self._store.database.write() as tx:
                 records.use_session(tx, session.public_id, milliseconds(at))
-        asker = session.account.asker(session.public_id)
-        if len(self._seen) >= _MOST:
-            self._seen = {}
-        if epoch == self._epoch:
-            self._seen[secret] = _Seen(asker, until)
-        return asker
+        return session.account.asker(session.public_id)
 
     def _holds(self, session: Session, at: datetime) -> bool:
         settings = self._store.settings

@@ -7,60 +7,39 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 
-from huitong.access.accounts.sessions import LOOK_S
 from huitong.access.model import Asker
+from huitong.access.recalling import Recalled
 from huitong.access.sharing import records
 from huitong.access.sharing.model import PREFIX, Share, State
 from huitong.base.clock import Clock, moment
 from huitong.store.store import Store
-
-#: Remembered at a time; beyond it all are asked for anew.
-_MOST = 20_000
-
-
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    asker: Asker
-    ends: datetime
-    look_again: float
 
 
 class ShareSessions:
     """One for each process; any thread."""
 
     def __init__(self, store: Store, clock: Clock, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._store, self._clock, self._monotonic = store, clock, monotonic
-        self._seen: dict[str, _Seen] = {}
-        self._epoch = 0
+        self._store, self._clock = store, clock
+        self._recalled: Recalled[tuple[Asker, datetime]] = Recalled(monotonic)
 
     def asker(self, secret: str) -> Asker | None:
         """Who holds this cookie or token of a share; None where it has ended or there is none."""
-        seen = self._seen.get(secret)
-        if seen is not None and self._monotonic() < seen.look_again:
-            return seen.asker if self._clock() < seen.ends else None
-        return self._look(secret)
+        found = self._recalled.get(secret, lambda: self._look(secret))
+        return found[0] if found is not None and self._clock() < found[1] else None
 
     def forget(self) -> None:
         """A share was revoked."""
-        self._epoch += 1
-        self._seen = {}
+        self._recalled.forget()
 
-    def _look(self, secret: str) -> Asker | None:
-        epoch, at, again = self._epoch, self._clock(), self._monotonic() + LOOK_S
-        self._seen.pop(secret, None)
-        found = self._found(secret)
+    def _look(self, secret: str) -> tuple[Asker, datetime] | None:
+        """Them, and when it ends."""
+        at, found = self._clock(), self._found(secret)
         if found is None or found[0].state(at) is not State.OPEN or at >= found[2]:
             return None
         share, public_id, ends = found
-        asker = share.asker(public_id)
-        if len(self._seen) >= _MOST:
-            self._seen = {}
-        if epoch == self._epoch:
-            self._seen[secret] = _Seen(asker, ends, again)
-        return asker
+        return share.asker(public_id), ends
 
     def _found(self, secret: str) -> tuple[Share, str, datetime] | None:
         with self._store.database.read() as tx:
