@@ -23,7 +23,7 @@ from huitong.access.tables import GUARDIANSHIP
 from huitong.base.clock import CHINA, now
 from huitong.base.errors import NotFound
 from huitong.imaging import actions as imaging
-from huitong.people import own, rights
+from huitong.people import rights
 from huitong.people.adt import Effect, VisitChange
 from huitong.people.cards import actions as cards
 from huitong.people.cards.codes import read
@@ -270,7 +270,7 @@ def test_consent_to_one_hospital_opens_a_private_study_there_alone(pages: Browse
 )
 def test_what_cannot_be_said_changes_nothing(pages: Browser, family: Family, form: dict[str, str], status: int) -> None:
     assert say(pages, **form) == status
-    assert own.spoken(family.work(resident(family.mother)), family.mother) == []
+    assert rights.spoken(family.work(resident(family.mother)), family.mother) == []
 
 
 def test_another_sites_form_says_nothing(pages: Browser, family: Family) -> None:

@@ -8,7 +8,7 @@ others is to be recorded for three years at least (Network Data Security Managem
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -22,8 +22,8 @@ from huitong.access.model import Asker
 from huitong.access.work import Work
 from huitong.base.clock import milliseconds
 from huitong.base.lru import Lru
-from huitong.store.database import KINDS, Session, among, listed
 from huitong.store.database import Kind as DatabaseKind
+from huitong.store.database import Session, among, listed
 from huitong.store.store import Store
 from huitong.store.tables import sorted_json
 
@@ -156,12 +156,24 @@ def _hash(before: bytes, line: dict[str, Any]) -> bytes:
 _READ = f"SELECT seq, {', '.join((*_COLUMNS, *_BESIDE))}, hash FROM audit"
 
 
+class Whose(StrEnum):
+    """Which lines about a person."""
+
+    #: Of all but the person and the guardians.
+    OTHERS = "others"
+    #: Of these, what was refused.
+    REFUSED = "refused"
+    #: Of the person and the guardians.
+    OWN = "own"
+
+
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """Which lines: those of which all that is given here is so."""
 
     #: Exchange ids of one person, those before joins among them.
     persons: tuple[str, ...] = ()
+    whose: Whose | None = None
     #: Name of the account, client, AE title or link that asked.
     account: str = ""
     #: Code of the institution on whose behalf they asked.
@@ -217,6 +229,15 @@ def _range(session: Session, wanted: Wanted) -> tuple[int, int]:
     return first, behind
 
 
+#: What somebody's account did with itself is no look at anybody's record.
+_OWN, _LOOK = "(allowed = 1 AND rule IN ('self', 'guardian'))", "kind <> 'account'"
+_WHOSE = {
+    Whose.OTHERS: f"{_LOOK} AND NOT {_OWN}",
+    Whose.REFUSED: f"{_LOOK} AND allowed + 0 = 0",
+    Whose.OWN: f"{_LOOK} AND {_OWN}",
+}
+
+
 def _conditions(kind: DatabaseKind, wanted: Wanted) -> tuple[list[str], dict[str, Any]]:
     """What is given, as SQL. Of equal values the one of which there are fewest lines is looked up by its index.
 
@@ -239,41 +260,13 @@ def _conditions(kind: DatabaseKind, wanted: Wanted) -> tuple[list[str], dict[str
         conditions.append(among(kind, "person", ":persons"))
     if wanted.allowed is not None:
         conditions.append(f"{'+' if kind == 'sqlite' and values else ''}allowed = {int(wanted.allowed)}")
+    if wanted.whose:
+        conditions.append(_WHOSE[wanted.whose])
     for name, moment, sign in (("since", wanted.since, ">="), ("until", wanted.until, "<")):
         if moment:
             values[name] = milliseconds(moment)
             conditions.append(f"at_ms + 0 {sign} :{name}")  # the numbers are narrowed already
     return conditions, values
-
-
-class Whose(StrEnum):
-    """Which lines about a person."""
-
-    #: Of all but the person and the guardians.
-    OTHERS = "others"
-    #: Of these, what was refused.
-    REFUSED = "refused"
-    #: Of the person and the guardians.
-    OWN = "own"
-
-
-_OWN = "(allowed = 1 AND rule IN ('self', 'guardian'))"
-_WHOSE = {Whose.OTHERS: f"NOT {_OWN}", Whose.REFUSED: "allowed = 0", Whose.OWN: _OWN}
-_ABOUT = {
-    (kind, whose): f"""
-        {_READ} WHERE {among(kind, "person", ":persons")} AND seq < :before AND kind <> 'account' AND {of_them}
-        ORDER BY seq DESC LIMIT :limit
-    """
-    for kind in KINDS
-    for whose, of_them in _WHOSE.items()
-}
-
-
-def about(store: Store, persons: Iterable[str], whose: Whose, *, before: int, limit: int) -> list[Line]:
-    """Lines about the person to whom all these exchange ids lead, with smaller numbers than `before`, newest first."""
-    with store.database.reading() as session:
-        values = {"persons": listed(session.kind, sorted(persons)), "before": before, "limit": limit}
-        return [_read(row) for row in session.rows(_ABOUT[session.kind, whose], values)]
 
 
 def _read(row: Any) -> Line:

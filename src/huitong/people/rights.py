@@ -37,6 +37,22 @@ class Said:
 
 
 @dataclass(frozen=True, slots=True)
+class Spoken:
+    """An objection or a consent, that holds or did."""
+
+    #: "objection" or "consent".
+    kind: str
+    at: datetime
+    #: Account or exchange id of who said it, and of who took it back.
+    by: str
+    ended_at: datetime | None
+    ended_by: str
+    #: Of a consent: the class, and to whom (empty: to all).
+    about: str = ""
+    to: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Emergency:
     """A doctor opened a person's records, with a reason."""
 
@@ -103,6 +119,17 @@ def rights_of(work: Work, exchange_id: str) -> Rights:
         guardians = [_said(row, row.guardian, row.basis) for row in _holding(tx, GUARDIANSHIP, ids)]
         broken = select(BREAK_GLASS).where(BREAK_GLASS.c.person.in_(ids)).order_by(BREAK_GLASS.c.pk.desc())
         return Rights(next(iter(objections), None), consents, guardians, list(map(_emergency, tx.execute(broken))))
+
+
+def spoken(work: Work, exchange_id: str) -> list[Spoken]:
+    """All objections and consents that were ever said, newest first. Raises NotFound."""
+    permitting.permit_person(work, exchange_id, Action.SEE_RIGHTS)
+    ids = _ids(work, exchange_id)
+    with work.store.database.read() as tx:
+        found = [_spoken("objection", row) for row in tx.execute(select(OBJECTION).where(OBJECTION.c.person.in_(ids)))]
+        consents = tx.execute(select(CONSENT).where(CONSENT.c.person.in_(ids)))
+        found += [_spoken("consent", row, row.sensitive_class, row.institution) for row in consents]
+    return sorted(found, key=lambda each: each.at, reverse=True)
 
 
 def object_to(work: Work, exchange_id: str) -> None:
@@ -283,6 +310,11 @@ def _tell(tx: Connection, work: Work, kind: str, person: str, body: dict[str, An
 
 def _said(row: Any, about: str = "", to: str = "") -> Said:
     return Said(row.pk, moment(row.at_ms), row.by, about, to)
+
+
+def _spoken(kind: str, row: Any, about: str = "", to: str = "") -> Spoken:
+    at, ended = moment(row.at_ms), row.ended_at_ms
+    return Spoken(kind, at, row.by, moment(ended) if ended is not None else None, row.ended_by, about, to)
 
 
 def _emergency(row: Any) -> Emergency:

@@ -14,7 +14,7 @@ from urllib.parse import quote, urlencode
 from anyio import to_thread
 from babel.dates import format_date
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from huitong.access.auditing import Whose
@@ -31,9 +31,9 @@ from huitong.people.cards import actions as cards
 from huitong.people.own import Own
 from huitong.web import own_words
 from huitong.web.card import card_values
-from huitong.web.headers import PAGE_POLICY, same_site
+from huitong.web.headers import same_site
 from huitong.web.i18n import language_of
-from huitong.web.look import dicom_date, page
+from huitong.web.look import answer, dicom_date
 from huitong.web.looked import days, studies_of
 from huitong.web.place import Place
 from huitong.web.study import thumbnail_url
@@ -155,7 +155,7 @@ class MyPages:
         """Who may see, what can be said about it, and what was said before. Raises NotFound."""
         mine = await self._mine(request)
         held = await to_thread.run_sync(rights.rights_of, mine.work, mine.person)
-        said = await to_thread.run_sync(own.spoken, mine.work, mine.person)
+        said = await to_thread.run_sync(rights.spoken, mine.work, mine.person)
         classes = {code: each.names[_index(request)] for code, each in SENSITIVE.items()}
         return self._page(
             request,
@@ -215,8 +215,7 @@ class MyPages:
         words = {"words": own_words, "long": long, "long_of": lambda text: long(dicom_date(text)) or text}
         shares, section = _path(request, "shares"), _SECTIONS.get(request.url.path.rpartition("/")[2], "")
         own_values = {"mine": mine, "institution_names": names, "shares": shares, "section": section}
-        html = page(request, template, **own_values, **words, **values)
-        return HTMLResponse(html, headers={"Content-Security-Policy": PAGE_POLICY, "Cache-Control": "no-store"})
+        return answer(request, template, **own_values, **words, **values)
 
 
 def _mine(work: Work, child: str) -> Mine:
