@@ -31,6 +31,7 @@ from huitong.base.errors import SettingsError
 from huitong.base.setting_kinds import Address
 from huitong.base.settings import PREFIX, Loaded, Settings
 from huitong.cli import servers
+from huitong.cli.asking import ask
 from huitong.cli.demo_accounts import add_demo_accounts
 from huitong.cli.demo_directory import load_demo_directory
 from huitong.cli.demo_story import tell_story
@@ -160,11 +161,8 @@ def studies_found(http: Address) -> dict[str, int]:
     """How many studies a search finds of each demo hospital (QIDO-RS, PS3.18 10.6)."""
     found = {}
     for code in HOSPITALS:
-        connection = HTTPConnection(http.host, http.port, timeout=30)
-        with closing(connection):
-            token = {"Authorization": f"Bearer demo-{code}"}
-            connection.request("GET", f"/dicom-web/at/{code}/studies?limit=100", headers=token)
-            found[code] = len(json.loads(connection.getresponse().read() or b"[]"))
+        answer = ask(http, "GET", f"/dicom-web/at/{code}/studies?limit=100", authorization=f"Bearer demo-{code}")
+        found[code] = len(json.loads(answer.body or b"[]"))
     return found
 
 
@@ -213,13 +211,11 @@ def _tell(settings: Settings, serving: Serving, out: Console) -> bool:
 def card_page(http: Address) -> str:
     """Where the card of the CT's patient is, issued as a terminal of the hospital does; empty without that patient."""
     body = json.dumps({"patient_number": ct.PATIENT.number})
-    headers = {"Authorization": f"Bearer demo-{HOSPITALS[0]}", "Content-Type": "application/json"}
-    with closing(HTTPConnection(http.host, http.port, timeout=30)) as connection:
-        connection.request("POST", "/card/issue", body, headers)
-        answer = connection.getresponse()
-        issued = json.loads(answer.read())
-    found = answer.status in (HTTPStatus.OK, HTTPStatus.CREATED)
-    return f"http://{http}/health-card/{issued['person']['id']}" if found else ""
+    headers = {"authorization": f"Bearer demo-{HOSPITALS[0]}", "content_type": "application/json"}
+    answer = ask(http, "POST", "/card/issue", body, **headers)
+    if answer.status not in (HTTPStatus.OK, HTTPStatus.CREATED):
+        return ""
+    return f"http://{http}/health-card/{json.loads(answer.body)['person']['id']}"
 
 
 def words(page: str, dimse_host: str, dimse_port: int, ae_title: str) -> str:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import closing
+from collections.abc import Callable
 from datetime import UTC, datetime
 from http import HTTPStatus
-from http.client import HTTPConnection
 from http.cookies import SimpleCookie
 from urllib.parse import urlencode
 
 from huitong.access.accounts.demo import PASSWORD, STAFF
 from huitong.access.actions import SESSION_COOKIE
 from huitong.base.setting_kinds import Address
+from huitong.cli.asking import ask
 from huitong.cli.phantom.header import TAIYUAN, YUNCHENG, uid
 from huitong.cli.phantom.messages import consultation
 from huitong.cli.sending import SendingFailed, send_messages
@@ -48,25 +47,14 @@ def _said(status: int) -> str:
 
 def _sign_in(http: Address, name: str) -> str:
     """The cookie of a new session; raises SendingFailed."""
-    status, headers, _ = _ask(http, "POST", "/sign-in", form={"name": name, "password": PASSWORD, "next": "/"})
-    cookies = SimpleCookie(headers.get("set-cookie", ""))
-    if status != HTTPStatus.SEE_OTHER or SESSION_COOKIE not in cookies:
-        raise SendingFailed(f"{name} could not sign in: {status}")
+    form = urlencode({"name": name, "password": PASSWORD, "next": "/"})
+    told = {"content_type": "application/x-www-form-urlencoded", "origin": f"http://{http}"}
+    answer = ask(http, "POST", "/sign-in", form, **told)
+    cookies = SimpleCookie(answer.headers.get("set-cookie", ""))
+    if answer.status != HTTPStatus.SEE_OTHER or SESSION_COOKIE not in cookies:
+        raise SendingFailed(f"{name} could not sign in: {answer.status}")
     return f"{SESSION_COOKIE}={cookies[SESSION_COOKIE].value}"
 
 
 def _status(http: Address, path: str, cookie: str) -> int:
-    return _ask(http, "GET", path, cookie)[0]
-
-
-def _ask(
-    http: Address, method: str, path: str, cookie: str = "", form: Mapping[str, str] | None = None
-) -> tuple[int, Mapping[str, str], bytes]:
-    """Status, header and body of one request."""
-    headers = {"Cookie": cookie} if cookie else {}
-    if form is not None:
-        headers |= {"Content-Type": "application/x-www-form-urlencoded", "Origin": f"http://{http}"}
-    with closing(HTTPConnection(http.host, http.port, timeout=30)) as connection:
-        connection.request(method, path, urlencode(form) if form is not None else None, headers)
-        answer = connection.getresponse()
-        return answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()
+    return ask(http, "GET", path, cookie=cookie).status
