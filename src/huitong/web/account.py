@@ -5,7 +5,7 @@ from __future__ import annotations
 import segno
 from anyio import to_thread
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from huitong.access.accounts.secrets import totp_uri
@@ -13,8 +13,8 @@ from huitong.access.model import Role
 from huitong.access.work import Work
 from huitong.base.errors import BadRequest, NotSignedIn
 from huitong.catalog.sign_in import SIGN_IN
-from huitong.web.headers import PAGE_POLICY, same_site
-from huitong.web.look import page
+from huitong.web.headers import same_site
+from huitong.web.look import answer
 from huitong.web.modalities import _
 from huitong.web.place import Place
 
@@ -103,9 +103,10 @@ class AccountPage:
         account = await to_thread.run_sync(self.accounts.get, work, work.asker.name)
         sessions = await to_thread.run_sync(self.accounts.sessions_of, work, work.asker.name)
         key = await to_thread.run_sync(self.accounts.enrolling, work)
-        html = page(
+        return answer(
             request,
             "account.html",
+            400 if wrong else 200,
             account=account,
             institution=self.place.institution_names(request).get(account.institution or "", account.institution),
             role_names=ROLES,
@@ -117,5 +118,3 @@ class AccountPage:
             wrong=wrong,
             done=done,
         )
-        headers = {"Content-Security-Policy": PAGE_POLICY, "Cache-Control": "no-store"}
-        return HTMLResponse(html, 400 if wrong else 200, headers=headers)

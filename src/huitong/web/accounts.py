@@ -9,16 +9,17 @@ from urllib.parse import quote
 from anyio import to_thread
 from starlette.datastructures import FormData
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from huitong.access.accounts.actions import keep
 from huitong.access.accounts.model import folded_name
 from huitong.access.model import Role
 from huitong.access.work import Work
 from huitong.base.errors import BadRequest
 from huitong.web.account import ROLES
-from huitong.web.headers import PAGE_POLICY, same_site
-from huitong.web.look import page
+from huitong.web.headers import same_site
+from huitong.web.look import answer
 from huitong.web.place import Place
 
 _SHOWN = 50
@@ -130,7 +131,7 @@ class AccountsPages:
     async def _show(
         self, request: Request, work: Work, name: str, *, password: str = "", done: str = "", wrong: str = ""
     ) -> Response:
-        await to_thread.run_sync(lambda: self.accounts.all(work, limit=1))  # one's own is not enough here
+        await to_thread.run_sync(keep, work)  # one's own is not enough here
         account = await to_thread.run_sync(self.accounts.get, work, name)
         sessions = await to_thread.run_sync(self.accounts.sessions_of, work, name)
         shown: dict[str, Any] = {"account": account, "sessions": sessions, "password": password, "done": done}
@@ -138,9 +139,7 @@ class AccountsPages:
         return self._page(request, "account-of.html", wrong=wrong, names=names, role_names=ROLES, **shown)
 
     def _page(self, request: Request, template: str, *, wrong: str, **values: Any) -> Response:
-        html = page(request, template, wrong=wrong, **values)
-        headers = {"Content-Security-Policy": PAGE_POLICY, "Cache-Control": "no-store"}
-        return HTMLResponse(html, 400 if wrong else 200, headers=headers)
+        return answer(request, template, 400 if wrong else 200, wrong=wrong, **values)
 
 
 def _roles(form: FormData) -> frozenset[Role]:

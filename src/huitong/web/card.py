@@ -9,7 +9,7 @@ import segno
 from anyio import to_thread
 from markupsafe import Markup
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from huitong.access.work import Work
@@ -17,9 +17,9 @@ from huitong.base.errors import NotFound
 from huitong.catalog.health_card import OTHER_STEP, STEPS, WINDOW
 from huitong.people.cards import actions
 from huitong.people.cards.model import Attribute, Card, Reason, Refusal, Shown, State, Terminal
-from huitong.web.headers import PAGE_POLICY, same_site
+from huitong.web.headers import same_site
 from huitong.web.i18n import language_of
-from huitong.web.look import page
+from huitong.web.look import answer
 from huitong.web.modalities import _
 from huitong.web.place import Place
 from huitong.wire.names import masked
@@ -82,8 +82,7 @@ class CardPages:
         return response
 
     def _page(self, request: Request, template: str, **values: object) -> Response:
-        html = page(request, template, **values)
-        return HTMLResponse(html, headers={"Content-Security-Policy": PAGE_POLICY, "Cache-Control": "no-store"})
+        return answer(request, template, **values)
 
 
 def card_values(

@@ -9,16 +9,15 @@ from urllib.parse import urlencode
 
 from anyio import to_thread
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from huitong.base.clock import CHINA, moment
 from huitong.base.errors import NotFound
 from huitong.directory import actions, codes
 from huitong.directory.codes import Word
-from huitong.web.headers import PAGE_POLICY
 from huitong.web.i18n import language_of
-from huitong.web.look import page
+from huitong.web.look import answer
 from huitong.web.place import Place
 
 PAGE_ROWS = 50
@@ -117,5 +116,4 @@ def _answer(request: Request, template: str, **values: Any) -> Response:
     def name(row: Any) -> str:
         return str(row.name if chinese else row.name_en or row.name)
 
-    html = page(request, template, codes=codes, word=word, name=name, moment=moment, chinese=chinese, **values)
-    return HTMLResponse(html, headers={"Content-Security-Policy": PAGE_POLICY, "Cache-Control": "no-store"})
+    return answer(request, template, codes=codes, word=word, name=name, moment=moment, chinese=chinese, **values)

@@ -6,13 +6,13 @@ from urllib.parse import quote
 
 from anyio import to_thread
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from huitong.base.errors import NotFound
 from huitong.people import rights
-from huitong.web.headers import PAGE_POLICY, same_site
-from huitong.web.look import page
+from huitong.web.headers import same_site
+from huitong.web.look import answer
 from huitong.web.place import Place
 
 _SHOWN = 50
@@ -47,7 +47,7 @@ class EmergencyPages:
         before = request.query_params.get("before", "")
         behind = int(before) if before.isdecimal() and len(before) < 18 else None
         found = await to_thread.run_sync(lambda: rights.emergencies(work, verdict, before=behind, limit=_SHOWN + 1))
-        html = page(
+        return answer(
             request,
             "emergencies.html",
             institution_names=self.place.institution_names(request),
@@ -55,7 +55,6 @@ class EmergencyPages:
             more=found[_SHOWN - 1].pk if len(found) > _SHOWN else 0,
             verdict=verdict,
         )
-        return HTMLResponse(html, headers={"Content-Security-Policy": PAGE_POLICY, "Cache-Control": "no-store"})
 
     async def review(self, request: Request) -> Response:
         """A verdict. Raises NotAllowed, NotFound, BadRequest."""

@@ -9,13 +9,12 @@ from urllib.parse import urlencode
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 from starlette.types import ExceptionHandler
 
 from huitong.base.errors import HuitongError, LinkEnded, retry_after
-from huitong.web.headers import PAGE_POLICY
 from huitong.web.i18n import language_of
-from huitong.web.look import page
+from huitong.web.look import answer
 from huitong.web.modalities import _
 from huitong.wire.problem import MEDIA_TYPE, Problem, problem_of
 
@@ -63,18 +62,18 @@ def error_page(request: Request, status: int, detail: str = "") -> Response:
     """The page for an HTTP status."""
     title, advice = _WORDS.get(status) or _WORDS[500 if status >= 500 else 400]
     say = language_of(request).translations.ugettext
-    html = page(request, "error.html", status=status, title=say(title), advice=say(advice), detail=detail)
-    headers = {"Content-Security-Policy": PAGE_POLICY, "Cache-Control": "no-store", **retry_after(status)}
+    words = {"status": status, "title": say(title), "advice": say(advice), "detail": detail}
+    response = answer(request, "error.html", status, **words)
+    response.headers.update(retry_after(status))
     if status == HTTPStatus.UNAUTHORIZED:
-        headers["WWW-Authenticate"] = "Bearer"
-    return HTMLResponse(html, status, headers=headers)
+        response.headers["WWW-Authenticate"] = "Bearer"
+    return response
 
 
 def ended_page(request: Request) -> Response:
     """For a link that has ended, or that never was one: whoever has it may know nothing of this service."""
     title, advice = map(language_of(request).translations.ugettext, _ENDED)
-    html = page(request, "share-ended.html", title=title, advice=advice)
-    return HTMLResponse(html, 404, headers={"Content-Security-Policy": PAGE_POLICY, "Cache-Control": "no-store"})
+    return answer(request, "share-ended.html", 404, title=title, advice=advice)
 
 
 async def answer_exception(request: Request, error: Exception) -> Response:

@@ -13,7 +13,7 @@ from urllib.parse import quote
 import orjson
 from anyio import to_thread
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from huitong.access.model import Kind
@@ -22,9 +22,8 @@ from huitong.base.errors import NotFound
 from huitong.catalog.windows import CT_WINDOWS
 from huitong.imaging.actions import locate_all, outline, representatives, show_study
 from huitong.imaging.model import Outline, SeriesRow, StudyRow
-from huitong.web.headers import PAGE_POLICY
 from huitong.web.i18n import Language, language_of
-from huitong.web.look import dicomweb_url, light_url, page
+from huitong.web.look import answer, dicomweb_url, light_url
 from huitong.web.modalities import NAMES
 from huitong.web.place import Place
 from huitong.web.study import shown_here, thumbnail_url
@@ -55,7 +54,7 @@ class LightPages:
         shown = await to_thread.run_sync(
             _shown, work, study, request.query_params.get("series", ""), language_of(request)
         )
-        html = page(
+        return answer(
             request,
             "light.html",
             row=shown.row,
@@ -69,7 +68,6 @@ class LightPages:
             institution=self.place.institution_names(request).get(study.institution, study.institution),
             modality_names=NAMES,
         )
-        return HTMLResponse(html, headers={"Content-Security-Policy": PAGE_POLICY, "Cache-Control": "no-store"})
 
     async def series(self, request: Request) -> Response:
         """What is to be known of one series, as the page takes it. Raises NotFound."""

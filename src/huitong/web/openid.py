@@ -14,6 +14,7 @@ from huitong.access.openid.actions import BACK, OpenId
 from huitong.access.openid.model import Reason, SignInFailed
 from huitong.base.errors import NotFound
 from huitong.base.log import logger
+from huitong.web.headers import host_of
 from huitong.web.look import own_path
 from huitong.web.modalities import _
 
@@ -54,7 +55,7 @@ def openid_routes(openid: OpenId | None, go_on: GoOn, fail: Fail) -> list[BaseRo
 
     async def back(request: Request) -> Response:
         said, kept = dict(request.query_params), request.cookies.get(_COOKIE, "")
-        host = request.client.host if request.client else ""
+        host = host_of(request)
         device = device_of(request.headers.get("user-agent", ""))
         try:
             came = await to_thread.run_sync(known().come_back, said, kept, host, device)

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 from anyio import to_thread
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from huitong.access.auditing import Wanted
@@ -15,8 +15,7 @@ from huitong.access.deciding import Action
 from huitong.base.clock import CHINA, moment
 from huitong.base.errors import NotFound
 from huitong.people import overseeing
-from huitong.web.headers import PAGE_POLICY
-from huitong.web.look import page
+from huitong.web.look import answer
 from huitong.web.place import Place
 
 _SHOWN = 50
@@ -56,8 +55,7 @@ class OverseeingPages:
 
     def _answer(self, request: Request, template: str, **values: object) -> Response:
         names = self.place.institution_names(request)
-        html = page(request, template, institution_names=names, moment=moment, **values)
-        return HTMLResponse(html, headers={"Content-Security-Policy": PAGE_POLICY, "Cache-Control": "no-store"})
+        return answer(request, template, institution_names=names, moment=moment, **values)
 
 
 def _given(request: Request) -> dict[str, str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from anyio import to_thread
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
+from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from huitong.access.model import Kind
 from huitong.access.work import Work
@@ -15,9 +15,8 @@ from huitong.base.clock import CHINA
 from huitong.base.errors import NotFound
 from huitong.imaging.actions import list_studies, representatives
 from huitong.imaging.model import StudyRow
-from huitong.web.headers import PAGE_POLICY
 from huitong.web.i18n import COOKIE, COOKIE_MAX_AGE_S, LANGUAGES
-from huitong.web.look import own_path, page
+from huitong.web.look import answer, own_path
 from huitong.web.modalities import NAMES, OFFERED
 from huitong.web.place import Place
 from huitong.web.search import Search
@@ -99,9 +98,7 @@ class Pages:
 
     def _page(self, request: Request, template: str, **values: Any) -> Response:
         names = self.place.institution_names(request)
-        html = page(request, template, modality_names=NAMES, institution_names=names, **values)
-        # Patients' names: no cache keeps them, not even the browser's own.
-        return HTMLResponse(html, headers={"Content-Security-Policy": PAGE_POLICY, "Cache-Control": "no-store"})
+        return answer(request, template, modality_names=NAMES, institution_names=names, **values)
 
 
 def _pictures(work: Work, rows: list[StudyRow]) -> list[str]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from anyio import to_thread
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 
 from huitong.access.actions import SESSION_COOKIE
 from huitong.access.work import Work
@@ -23,8 +23,8 @@ from huitong.people import actions, rights
 from huitong.people.cards import actions as cards
 from huitong.people.model import Question, Record
 from huitong.web.evidence import FIELDS, KINDS, LEVELS, OPENED, RULES
-from huitong.web.headers import PAGE_POLICY, same_site
-from huitong.web.look import dicom_date, page, shown_date, shown_name
+from huitong.web.headers import host_of, same_site
+from huitong.web.look import answer, dicom_date, shown_date, shown_name
 from huitong.web.modalities import NAMES
 from huitong.web.place import Place
 from huitong.wire.query import Condition, Level, Match, Query
@@ -133,23 +133,18 @@ class PeoplePages:
     def _registrar(self, request: Request) -> Work:
         """Raises NotAllowed."""
         same_site(request)
-        return self.place.access.registrar(_host(request), request.cookies.get(SESSION_COOKIE))
+        return self.place.access.registrar(host_of(request), request.cookies.get(SESSION_COOKIE))
 
     def _may_decide(self, request: Request) -> bool:
         try:
-            return self.place.access.registrar(_host(request), request.cookies.get(SESSION_COOKIE)).may_decide
+            return self.place.access.registrar(host_of(request), request.cookies.get(SESSION_COOKIE)).may_decide
         except NotAllowed:
             return False
 
     def _page(self, request: Request, template: str, **values: Any) -> Response:
         names = self.place.institution_names(request)
         words = {"kinds": KINDS, "rules": RULES, "fields": FIELDS, "levels": LEVELS, "modality_names": NAMES}
-        html = page(request, template, institution_names=names, **words, **values)
-        return HTMLResponse(html, headers={"Content-Security-Policy": PAGE_POLICY, "Cache-Control": "no-store"})
-
-
-def _host(request: Request) -> str:
-    return request.client.host if request.client else ""
+        return answer(request, template, institution_names=names, **words, **values)
 
 
 def _next(work: Work, pk: int) -> int | None:

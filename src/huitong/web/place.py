@@ -13,6 +13,7 @@ from starlette.requests import Request
 from huitong.access.actions import SESSION_COOKIE, SHARE_COOKIE, Access
 from huitong.access.work import Work
 from huitong.base.settings import Settings
+from huitong.web.headers import host_of
 from huitong.web.i18n import language_of
 
 
@@ -45,7 +46,7 @@ class Place:
 
     def reader(self, request: Request) -> Work:
         """The key of whoever asks; raises NotSignedIn or NotAllowed."""
-        host = request.client.host if request.client else ""
+        host = host_of(request)
         cookie = request.cookies.get(SESSION_COOKIE)
         share = request.cookies.get(SHARE_COOKIE)
         work = self.access.reader(request.headers.get("authorization"), host, cookie=cookie, share=share)

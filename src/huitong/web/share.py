@@ -15,7 +15,7 @@ import segno
 from anyio import to_thread
 from markupsafe import Markup
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from huitong.access.actions import SESSION_COOKIE, SHARE_COOKIE, SHARE_COOKIE_EVERYWHERE
@@ -28,8 +28,8 @@ from huitong.imaging.actions import list_studies, share_study, study_to_share
 from huitong.imaging.model import StudyRow
 from huitong.people import sharing as own
 from huitong.web import own_words
-from huitong.web.headers import PAGE_POLICY, same_site
-from huitong.web.look import dicomweb_url, light_url, page, viewer_url
+from huitong.web.headers import host_of, same_site
+from huitong.web.look import answer, dicomweb_url, light_url, viewer_url
 from huitong.web.place import Place
 from huitong.wire.query import Condition, Level, Match, Query
 
@@ -113,7 +113,7 @@ class SharePages:
         """Where to go, with a cookie for that alone. Raises NotAllowed, BadRequest, LinkEnded."""
         same_site(request)
         secret, passcode = await _given(request)
-        host = request.client.host if request.client else ""
+        host = host_of(request)
         try:
             opened = await to_thread.run_sync(self.sharing.open_page, secret, passcode, host)
         except WrongPasscode as wrong:
@@ -140,8 +140,7 @@ class SharePages:
 
     def _page(self, request: Request, template: str, **values: Any) -> Response:
         names = self.place.institution_names(request)
-        html = page(request, template, institution_names=names, **values)
-        return HTMLResponse(html, headers={"Content-Security-Policy": PAGE_POLICY, "Cache-Control": "no-store"})
+        return answer(request, template, institution_names=names, **values)
 
 
 def _studies(work: Work, found: Sequence[Share]) -> dict[tuple[str, str], StudyRow]:

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 import segno
 from anyio import to_thread
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from huitong.access.accounts import demo
@@ -19,9 +19,10 @@ from huitong.access.accounts.secrets import totp_uri
 from huitong.access.actions import SESSION_COOKIE
 from huitong.access.openid.model import Reason
 from huitong.base.errors import NotSignedIn
-from huitong.web.headers import PAGE_POLICY, same_site
+from huitong.web.account import ROLES
+from huitong.web.headers import host_of, same_site
 from huitong.web.i18n import language_of
-from huitong.web.look import own_path, page
+from huitong.web.look import answer, own_path
 from huitong.web.modalities import _
 from huitong.web.openid import TROUBLES, openid_routes
 from huitong.web.place import Place
@@ -55,7 +56,7 @@ class SignInPages:
         target = own_path(target)
         device = device_of(request.headers.get("user-agent", ""))
         try:
-            signed_in = await to_thread.run_sync(self.accounts.sign_in, name, password, _host(request), device)
+            signed_in = await to_thread.run_sync(self.accounts.sign_in, name, password, host_of(request), device)
         except NotSignedIn:
             return await self._form(request, 401, target, wrong=True)
         return self._go_on(request, signed_in, target)
@@ -70,7 +71,7 @@ class SignInPages:
         form = await request.form(max_files=0, max_fields=4)
         code, target = str(form.get("code", "")), own_path(str(form.get("next", "/")))
         try:
-            signed_in = await to_thread.run_sync(self.accounts.give_code, _secret(request), code, _host(request))
+            signed_in = await to_thread.run_sync(self.accounts.give_code, _secret(request), code, host_of(request))
         except NotSignedIn:
             return await self._code_page(request, target, wrong=True)
         return self._go_on(request, signed_in, target)
@@ -82,7 +83,7 @@ class SignInPages:
         """
         same_site(request)
         openid = self.place.access.openid
-        hint = await to_thread.run_sync(self.accounts.sign_out, _secret(request), _host(request))
+        hint = await to_thread.run_sync(self.accounts.sign_out, _secret(request), host_of(request))
         ending = await to_thread.run_sync(openid.end_url, hint) if openid and hint else None
         response: Response = RedirectResponse("/sign-in", 303)
         if ending:
@@ -96,7 +97,12 @@ class SignInPages:
         settings = self.place.settings
         provider = self._provider(request) if self.place.access.openid else ""
         offered = await to_thread.run_sync(self.accounts.of_demo)
-        of_demo = {"offered": offered, "names": self.place.institution_names(request), "password": demo.PASSWORD}
+        of_demo = {
+            "offered": offered,
+            "names": self.place.institution_names(request),
+            "password": demo.PASSWORD,
+            "role_names": ROLES,
+        }
         shown = {"wrong": wrong, "trouble": trouble, "provider": provider, "local": settings.local_sign_in}
         return self._page(request, "sign-in.html", status, next=target, **shown, **of_demo)
 
@@ -132,8 +138,7 @@ class SignInPages:
         return response
 
     def _page(self, request: Request, template: str, status: int, **values: object) -> Response:
-        html = page(request, template, **values)
-        return HTMLResponse(html, status, headers={"Content-Security-Policy": PAGE_POLICY, "Cache-Control": "no-store"})
+        return answer(request, template, status, **values)
 
 
 def _to(path: str, target: str) -> Response:
@@ -142,7 +147,3 @@ def _to(path: str, target: str) -> Response:
 
 def _secret(request: Request) -> str:
     return request.cookies.get(SESSION_COOKIE, "")
-
-
-def _host(request: Request) -> str:
-    return request.client.host if request.client else ""
