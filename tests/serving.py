@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import queue
+import random
+import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -18,6 +20,18 @@ from tests.homes import flags_of, with_flags
 #: This machine may see all, where a test does not say otherwise: most are not about who may.
 _OPEN = ("--readers", "127.0.0.0/8", "--registrars", "127.0.0.0/8")
 _QUICK = ("--settle-s", "0.5", "--keep-free-bytes", "0", *_OPEN)
+
+
+def free_port() -> int:
+    """For a server whose address has to be known before it runs.
+
+    Below those that the system gives to outgoing connections: one of these could take it first.
+    """
+    lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    for port in random.sample(range(lowest // 2, lowest), 50):
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise AssertionError("no port is free")
 
 
 class Server:

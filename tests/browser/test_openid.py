@@ -13,8 +13,8 @@ from playwright.sync_api import Browser, BrowserContext, Page
 from sqlalchemy import select
 from tests.archives import PASSWORD, archive_in, signed_in
 from tests.browser.conftest import NODE_MODULES
-from tests.openid.provider import SECRET, Provider, free_port, provider_for
-from tests.serving import Server, huitong, serving
+from tests.openid.provider import SECRET, Provider, provider_for
+from tests.serving import Server, free_port, huitong, serving
 
 from huitong.access.actions import SESSION_COOKIE
 from huitong.access.model import Role

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,15 +16,11 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from jwt.algorithms import RSAAlgorithm
 from tests.certificates import Certificate
+from tests.serving import free_port
 
 NODE_MODULES = Path(__file__).parents[2] / "node_modules"
 _SCRIPT = Path(__file__).with_name("provider.mjs")
 SECRET = "a secret of forty characters, for a test"
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 def made_key(kid: str) -> dict[str, Any]:
@@ -88,7 +83,9 @@ class Provider:
         command = ["node", str(_SCRIPT), json.dumps(given)]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         assert self._process.stdout is not None
-        assert self._process.stdout.readline() == "ready\n"
+        if self._process.stdout.readline() != "ready\n":
+            self.stop()
+            raise AssertionError(f"the provider did not start at port {self.port}")
 
     def stop(self) -> None:
         if self._process is not None:

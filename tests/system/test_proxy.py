@@ -14,23 +14,17 @@ from pathlib import Path
 import httpx
 import pytest
 from tests.certificates import Authority
-from tests.serving import serving
+from tests.serving import free_port, serving
 
 NGINX = shutil.which("nginx") or shutil.which("/usr/sbin/nginx")
 CONF = Path(__file__).resolve().parents[2] / "deploy" / "nginx.conf"
 pytestmark = [pytest.mark.peer, pytest.mark.skipif(NGINX is None, reason="nginx is not installed")]
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @contextmanager
 def _nginx(folder: Path, upstream: int) -> Iterator[tuple[int, Authority]]:
     """With the file as it is, but for ports, folders and names."""
-    port, plain, authority = _free_port(), _free_port(), Authority(folder, "authority")
+    port, plain, authority = free_port(), free_port(), Authority(folder, "authority")
     own = authority.certificate("server")
     text = CONF.read_text("utf-8")
     changes = {
