@@ -57,6 +57,7 @@ HTTP: dict[str, dict[str, Decided]] = {
     "/people": {"GET": Action.FIND_PERSONS},
     "/person/{exchange_id}": {"GET": Action.SEE_PERSON},
     "/person/{exchange_id}/split": {"POST": Action.DECIDE_PERSONS},
+    "/person/{exchange_id}/guardians": {"POST": Action.NAME_GUARDIAN},
     "/person/{exchange_id}/break-glass": {"POST": Action.BREAK_GLASS},
     "/questions": {"GET": Action.DECIDE_PERSONS},
     "/question/{pk:int}": {"GET": Action.DECIDE_PERSONS, "POST": Action.DECIDE_PERSONS},

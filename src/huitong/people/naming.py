@@ -34,6 +34,12 @@ class Likeness(IntEnum):
     SAME = 3
 
 
+def to_be_shown(names: Iterable[str]) -> str:
+    """Of the forms in which a name came, the first in hanzi, else the first; empty without one."""
+    forms = list(names)
+    return next((form for form in forms if not form.isascii()), next(iter(forms), ""))
+
+
 def likeness(some: Iterable[str], others: Iterable[str]) -> Likeness:
     """The best of all pairs of the forms in which both names came."""
     pairs = [(_read(mended(one)), _read(mended(other))) for one in some for other in others]
