@@ -27,7 +27,7 @@ SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 @pytest.fixture
 def archive(tmp_path: Path) -> Iterator[TestArchive]:
     with archive_in(tmp_path / "data", totp_roles="admin") as opened:
-        opened.access.accounts.add(opened.access.local(), "zhao", PASSWORD, roles=frozenset({Role.ADMIN}))
+        opened.access.accounts.add(opened.access.local(), "zhao", PASSWORD, roles=frozenset({Role.ADMIN}), known=False)
         yield opened
 
 

@@ -162,6 +162,22 @@ def test_what_ended_there_ends_here_also_after_the_second_step(tmp_path: Path, t
             access.by_session(signed.secret, "127.0.0.1")
 
 
+def test_whom_the_provider_proves_is_asked_for_no_other_password(tmp_path: Path, table: Table) -> None:
+    import pyotp
+
+    with archive_in(tmp_path / "other", totp_roles="doctor", **OPENID) as archive:
+        accounts, somebody = archive.access.accounts, _doctor()
+        made = _account(archive, somebody, table)
+        accounts.set_password(archive.access.local(), made.name, "given by an admin")
+        account = _account(archive, somebody, table)
+        assert account.password_known
+        begin = accounts.begin_provided
+        assert begin(account, somebody, "127.0.0.1", "", strong=True).session.stage is Stage.FULL
+        first = begin(account, somebody, "127.0.0.1", "", strong=False)
+        code = pyotp.TOTP(first.session.enrolling).now()
+        assert accounts.give_code(first.secret, code, "127.0.0.1").session.stage is Stage.FULL
+
+
 def test_signing_out_says_whose_session_it_was_there(archive: TestArchive, table: Table) -> None:
     accounts = archive.access.accounts
     account = _account(archive, _provided("7", user="zhang"), table)

@@ -15,7 +15,7 @@ from huitong.access.sharing.actions import Sharing
 from huitong.access.systems.actions import PREFIX, Systems
 from huitong.access.work import Work
 from huitong.base.clock import Clock, now
-from huitong.base.errors import LinkEnded, NotAllowed, NotSignedIn
+from huitong.base.errors import LinkEnded, NotAllowed, NotSignedIn, PasswordToChoose
 from huitong.base.setting_kinds import Network
 from huitong.base.tls import NO_CERTIFICATE, Certificate
 from huitong.directory.actions import Directory
@@ -104,8 +104,10 @@ class Access:
         return self._work(asker, "http", host, may_send=False)
 
     def by_session(self, cookie: str | None, host: str) -> Work:
-        """Who is signed in with this secret of a session; raises NotSignedIn."""
+        """Who is signed in with this secret of a session; raises NotSignedIn, PasswordToChoose."""
         asker = self.accounts.sessions.asker(cookie) if cookie else None
+        if asker is None and cookie and self.accounts.awaits_password(cookie):
+            raise PasswordToChoose()
         if asker is None:
             raise NotSignedIn("sign in")
         work = self._work(asker, "http", host, may_send=False)

@@ -67,6 +67,7 @@ HTTP: dict[str, dict[str, Decided]] = {
     "/audit/{seq:int}": {"GET": Action.SEE_AUDIT},
     "/sign-in": {"GET": NOTHING, "POST": NOTHING},
     "/sign-in/code": {"GET": NOTHING, "POST": NOTHING},
+    "/sign-in/password": {"GET": NOTHING, "POST": NOTHING},
     "/sign-out": {"POST": NOTHING},
     # Only with a provider in the settings; its token proves what it says.
     "/sign-in/openid": {"GET": NOTHING},

@@ -84,6 +84,12 @@ class NotSignedIn(CallerFault):
     """The request does not say who asks."""
 
 
+class PasswordToChoose(CallerFault):
+    """Another password has to be chosen first: somebody else knows this one."""
+
+    hint = "open /sign-in/password in the browser that has signed in"
+
+
 class NotAllowed(CallerFault):
     """The caller may not do this."""
 
@@ -156,6 +162,7 @@ ANSWERS: dict[type[HuitongError], Answer] = {
     CallerFault: Answer("bad-request", 400, 0x0110, "invalid", 102),
     BadRequest: Answer("bad-request", 400, 0x0106, "invalid", 102),
     NotSignedIn: Answer("not-signed-in", 401, 0x0124, "login"),
+    PasswordToChoose: Answer("password-to-choose", 403, 0x0124, "login"),
     NotAllowed: Answer("not-allowed", 403, 0x0124, "forbidden"),
     TooOften: Answer("too-often", 429, 0xA700, "throttled"),
     NotFound: Answer("not-found", 404, 0x0112, "not-found", 204),
