@@ -12,7 +12,7 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from huitong.access.actions import Access
-from huitong.access.doors import openid, shl, smart
+from huitong.access.doors import heads, openid, shl, smart
 from huitong.access.work import Work
 from huitong.app import fhir, health, limits
 from huitong.base import log as logs
@@ -46,6 +46,7 @@ def http_routes(store: Store, access: Access, associations: Callable[[], int]) -
         *smart.routes(access, store.settings, resources, fhir.ROOT),
         *shl.routes(access, store.settings),
         *openid.routes(access),
+        *heads.routes(access),
         *card.routes(access),
         *pages.routes(access, store.settings),
     ]

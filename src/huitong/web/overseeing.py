@@ -19,6 +19,8 @@ from huitong.web.look import answer
 from huitong.web.place import Place
 
 _SHOWN = 50
+#: Of the published heads the last so many.
+_HEADS = 5
 _MOST_CHARS = 200
 _FIELDS = ("person", "account", "institution", "action", "outcome", "object", "since", "until")
 _OUTCOMES = {"allowed": True, "refused": False}
@@ -41,8 +43,10 @@ class OverseeingPages:
         found = await to_thread.run_sync(lambda: overseeing.find(work, _wanted(given), before=behind, limit=_SHOWN + 1))
         asked = {name: value for name, value in given.items() if value}
         more = urlencode({**asked, "before": found[_SHOWN - 1].seq}) if len(found) > _SHOWN else ""
+        heads = await to_thread.run_sync(self.place.access.heads.newest, _HEADS)
+        actions = [each.value for each in Action]
         return self._answer(
-            request, "audit.html", found=found[:_SHOWN], more=more, given=given, actions=[each.value for each in Action]
+            request, "audit.html", found=found[:_SHOWN], more=more, given=given, actions=actions, heads=heads
         )
 
     async def line(self, request: Request) -> Response:
