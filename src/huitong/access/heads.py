@@ -13,6 +13,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from huitong.access.chaining import FIRST
+from huitong.access.checking import Beginning
 from huitong.access.head_key import Signer, signer_of
 from huitong.access.merkle import STEP, Frontier, consistency_ranges, leaf_hash, range_root
 from huitong.base import metrics
@@ -188,10 +190,24 @@ class Heads:
         with self._store.database.reading() as session:
             return [bytes(row["hash"]) for row in session.rows(_NODES, asked)]
 
-    def nodes(self) -> dict[tuple[int, int], bytes]:
-        """All that are kept, by level and number: one for 256 lines."""
+    def nodes(self) -> tuple[int, dict[tuple[int, int], bytes]]:
+        """Of how many lines the newest head is, and all subtrees by level and number: one for 256 lines."""
         with self._store.database.reading() as session:
-            return {(row["level"], row["number"]): bytes(row["hash"]) for row in session.rows(_ALL_NODES, {})}
+            newest = _newest(session, 1)
+            found = {(row["level"], row["number"]): bytes(row["hash"]) for row in session.rows(_ALL_NODES, {})}
+        return newest[0].size if newest else 0, found
+
+    def beginning(self, lines: int) -> Beginning:
+        """What is before line `lines + 1`. Raises AuditDamaged."""
+        last = next(iter(self.newest(before=lines + 1)), None)
+        grown, digest = (last.tree(), last.last_hash) if last else (Frontier(), FIRST)
+        while grown.size < lines:
+            page = self._hashes(grown.size + 1, min(_PAGE, lines - grown.size))
+            if not page:
+                raise AuditDamaged(f"line {grown.size + 1} is missing")
+            for digest in page:
+                grown.add(leaf_hash(digest))
+        return Beginning(lines, digest, tuple(grown.hashes))
 
 
 _COLUMNS = ("size", "at_ms", "frontier", "last_hash", "note")
