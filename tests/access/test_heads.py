@@ -175,7 +175,7 @@ def test_without_a_key_heads_are_not_signed(tmp_path: Path) -> None:
         write_lines(archive, 1)
         head = archive.access.heads.make()
         assert head is not None
-        assert not head.is_signed
+        assert head.published()[1].signatures == ()
         assert Checkpoint.read(read_note(head.note).text).size == 1
 
 

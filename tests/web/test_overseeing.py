@@ -12,7 +12,7 @@ from tests.askers import KnowingAccess, doctor, resident, staff, work_of
 from tests.web.browsing import Browser, pages_on
 
 from huitong.access import auditing
-from huitong.access.audit_tables import AUDIT_HEAD
+from huitong.access.audit_tables import AUDIT, AUDIT_HEAD
 from huitong.access.auditing import Looked
 from huitong.access.model import Asker, Role
 from huitong.directory.actions import read_directory
@@ -101,5 +101,29 @@ def test_the_last_heads_stand_below_with_root_and_signature(archive: TestArchive
     with archive.store.database.write() as tx:
         tx.execute(update(AUDIT_HEAD).values(note=head.note.partition("\n\n")[0] + "\n\n"))
     assert "Not signed" in pages.get("/audit").text
+    with archive.store.database.write() as tx:
+        tx.execute(update(AUDIT_HEAD).values(note=head.note.replace(f"\n{head.size}\n", "\n7\n")))
+    html = pages.get("/audit").text
+    assert "Altered" in html
+    assert head.root.hex() not in html
     ask_as(archive, doctor())
     assert head.root.hex() not in pages.get("/audit").text
+
+
+def test_lines_that_wait_too_long_for_a_head_are_said(archive: TestArchive, pages: Browser) -> None:
+    wrong = "something is wrong"
+    assert wrong not in pages.get("/audit").text
+    head = archive.access.heads.make()
+    assert head is not None
+    _an_hour_older(archive)
+    assert wrong not in pages.get("/audit").text  # nothing waits but that this was looked at
+    _an_hour_older(archive)
+    assert wrong in pages.get("/audit").text
+    archive.access.heads.make()
+    assert wrong not in pages.get("/audit").text
+
+
+def _an_hour_older(archive: TestArchive) -> None:
+    with archive.store.database.write() as tx:
+        for table in (AUDIT, AUDIT_HEAD):
+            tx.execute(update(table).values(at_ms=table.c.at_ms - 3_600_000))

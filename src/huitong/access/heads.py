@@ -47,13 +47,16 @@ class Head:
     def root(self) -> bytes:
         return self.tree().root()
 
-    @property
-    def is_signed(self) -> bool:
-        """Whether a signature stands there; whether it is true says `checking`. Raises AuditDamaged."""
+    def published(self) -> tuple[Checkpoint, Note]:
+        """What is published of it. Raises AuditDamaged where the row does not agree with itself."""
         try:
-            return bool(read_note(self.note).signatures)
+            note = read_note(self.note)
+            checkpoint = Checkpoint.read(note.text)
         except ValueError as e:
-            raise AuditDamaged(f"the head of {self.size} lines: {e}") from None
+            raise AuditDamaged(f"the head of {self.size} lines was altered: {e}") from None
+        if (checkpoint.size, checkpoint.root) != (self.size, self.root):
+            raise AuditDamaged(f"the head of {self.size} lines was altered: its note says other than its row")
+        return checkpoint, note
 
     def tree(self) -> Frontier:
         """Raises AuditDamaged."""
@@ -108,6 +111,15 @@ class Heads:
                 return False
         age_ms = milliseconds(self._clock()) - last[0].at_ms if last else 0
         return not last or age_ms >= self._store.settings.audit_head_s * 1000 or age_ms < 0
+
+    def is_overdue(self) -> bool:
+        """Whether a line waits for its head three times as long as it should: something is wrong."""
+        with self._store.database.reading() as session:
+            last = _newest(session, 1)
+            waiting = session.rows(_ANY_BEHIND, {"size": last[0].size if last else 0})
+        since_ms = max(last[0].at_ms if last else 0, waiting[0]["at_ms"]) if waiting else None
+        waits_ms = milliseconds(self._clock()) - since_ms if since_ms is not None else 0
+        return waits_ms > 3 * self._store.settings.audit_head_s * 1000
 
     def make(self) -> Head | None:
         """A head of all lines that are there; the newest, where it is that already, None where there is no line.
@@ -226,7 +238,7 @@ _NODES = """
 _NODE_BEHIND = "SELECT number FROM audit_node WHERE level = :level AND number >= :number LIMIT 1"
 _ALL_NODES = "SELECT level, number, hash FROM audit_node"
 _HASHES = "SELECT seq, hash FROM audit WHERE seq >= :first ORDER BY seq LIMIT :count"
-_ANY_BEHIND = "SELECT seq FROM audit WHERE seq > :size LIMIT 1"
+_ANY_BEHIND = "SELECT at_ms FROM audit WHERE seq > :size ORDER BY seq LIMIT 1"
 _HIGHEST = 2**63 - 1
 
 

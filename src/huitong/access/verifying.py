@@ -123,13 +123,9 @@ class _Held:
 
 def _read(head: Head, origin: str) -> KeptHead:
     """Raises AuditDamaged where the row does not agree with itself."""
-    try:
-        note = read_note(head.note)
-        checkpoint = Checkpoint.read(note.text)
-    except ValueError as e:
-        raise AuditDamaged(f"the head of {head.size} lines was altered: {e}") from None
-    if checkpoint != Checkpoint(origin, head.size, head.root):
-        raise AuditDamaged(f"the head of {head.size} lines was altered: its note says other than its row")
+    checkpoint, note = head.published()
+    if checkpoint.origin != origin:
+        raise AuditDamaged(f"the head of {head.size} lines is of the log {checkpoint.origin!r}, and this is {origin!r}")
     return KeptHead(checkpoint, note)
 
 

@@ -67,11 +67,13 @@ def routes(access: Access) -> list[BaseRoute]:
 
 
 def _said(head: Head) -> dict[str, object]:
+    """Raises AuditDamaged."""
+    checkpoint, note = head.published()
     return {
         "size": head.size,
-        "root": _base64(head.root),
+        "root": _base64(checkpoint.root),
         "at": iso(moment(head.at_ms)),
-        "signed": head.is_signed,
+        "signed": bool(note.signatures),
         "note": head.note,
     }
 
