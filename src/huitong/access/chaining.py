@@ -34,9 +34,13 @@ def canonical(line: Mapping[str, Any]) -> bytes:
     return orjson.dumps([line[name] for name in COLUMNS])
 
 
+def linked(before: bytes, said: bytes) -> bytes:
+    """The hash of a line: SHA-256 over that of the line before and its canonical bytes."""
+    return hashlib.sha256(before + said).digest()
+
+
 def chained(before: bytes, line: Mapping[str, Any]) -> bytes:
-    """The hash of the line: SHA-256 over that of the line before and its canonical bytes."""
-    return hashlib.sha256(before + canonical(line)).digest()
+    return linked(before, canonical(line))
 
 
 class Chain:
