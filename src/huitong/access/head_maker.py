@@ -12,6 +12,8 @@ from huitong.store.store import Store
 
 #: Between two looks, in seconds.
 _LOOK_S = 2.0
+#: After one that the database refused: it is moving, say.
+_PUT_OFF_S = 15.0
 #: After one that found the log damaged: each is said in the log.
 _DAMAGED_S = 600.0
 log = logs.logger(__name__)
@@ -43,7 +45,8 @@ class HeadMaker:
             except AuditDamaged as e:
                 self._not_before = time.monotonic() + _DAMAGED_S
                 log.warning("no head of the audit was made", error=str(e), hint=e.hint)
-            except HuitongError as e:  # the database is away, say: the next round tries again
+            except HuitongError as e:
+                self._not_before = time.monotonic() + _PUT_OFF_S
                 log.warning("head of the audit put off", error=str(e))
             except Exception:
                 log.exception("head of the audit failed")
