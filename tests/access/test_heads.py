@@ -166,6 +166,23 @@ def test_heads_that_were_removed_are_not_made_anew(archive: TestArchive) -> None
         archive.access.heads.make()
 
 
+def test_a_maker_that_finds_the_log_damaged_says_so_once_and_lives(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with archive_in(tmp_path, audit_head_s=0.05) as archive:
+        write_lines(archive, 5)
+        archive.access.heads.make()
+        with archive.store.database.write() as tx:
+            tx.execute(text("DELETE FROM audit WHERE seq = 3"))
+            tx.execute(text("UPDATE audit SET seq = seq + 1 WHERE seq = 5"))
+        maker = HeadMaker(archive.store, archive.access.heads)
+        maker.start()
+        time.sleep(1)
+        maker.stop()
+        assert capsys.readouterr().out.count("no head of the audit was made") == 1
+        assert len(archive.access.heads.newest(9)) == 1
+
+
 # --- keys ---
 
 
