@@ -111,26 +111,27 @@ def _but_accounts(passes: Callable[[Line], bool]) -> Callable[[Line], bool]:
 def _walked(store: Store, sought: Sought, before: int | None, limit: int) -> Found:
     found, looked_at, first = list[Line](), 0, before is None
     most = limit or _MOST_LOOKED_AT
+    at_once = min(most + 1, _AT_ONCE)  # mostly all of them pass
     while looked_at < _MOST_LOOKED_AT:
-        lines = _newest(store, sought, before)
+        lines = _newest(store, sought, before, at_once)
         for line in lines:
             if sought.passes(line):
                 if len(found) == most:
                     return Found(found, found[-1].seq, None)
                 found.append(line)
         looked_at += len(lines)
-        if len(lines) < _AT_ONCE:
+        if len(lines) < at_once:
             return Found(found if limit else [], None, len(found) if first else None)
-        before = lines[-1].seq
+        before, at_once = lines[-1].seq, _AT_ONCE
     return Found(found if limit else [], before if limit else None, None)
 
 
-def _newest(store: Store, sought: Sought, before: int | None) -> list[Line]:
+def _newest(store: Store, sought: Sought, before: int | None, limit: int) -> list[Line]:
     """Those next below `before`; of several actions the newest of all of them."""
     wanted = sought.wanted
     every = [wanted] if sought.actions is None else [replace(wanted, action=each) for each in sought.actions]
-    found = [line for each in every for line in auditing.search(store, each, before=before, limit=_AT_ONCE)]
-    return sorted(found, key=lambda line: line.seq, reverse=True)[:_AT_ONCE]
+    found = [line for each in every for line in auditing.search(store, each, before=before, limit=limit)]
+    return sorted(found, key=lambda line: line.seq, reverse=True)[:limit]
 
 
 # --- whose, and that it was asked ---
