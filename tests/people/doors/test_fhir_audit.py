@@ -170,6 +170,14 @@ def test_what_cannot_be_meant_is_refused(place: Place, query: str) -> None:
     assert (answer.status_code, answer.json()["issue"][0]["code"]) == (400, "invalid")
 
 
+@pytest.mark.parametrize("name", ["patient", "altid", "agent.identifier", "entity.identifier", "agent-name", "_id", "type"])
+@pytest.mark.parametrize("value", ["a%00b", "urn:oid:%00", "%F0%9F%92%A9", "x" * 5000, "x|", "%5C"])
+def test_what_nobody_writes_finds_nothing(place: Place, name: str, value: str) -> None:
+    answer = place.ask(f"?{name}={value}")
+    assert answer.status_code in (200, 400), answer.text
+    assert not [each for each in answer.json().get("entry", ()) if _number(each) <= 8]
+
+
 def test_pages_lead_through_all_of_them_once(place: Place) -> None:
     numbers, address, pages = [], f"?patient={place.mother}&_count=2", 0
     while address:
