@@ -122,7 +122,7 @@ def _walked(store: Store, sought: Sought, before: int | None, limit: int) -> Fou
         looked_at += len(lines)
         if len(lines) < at_once:
             return Found(found if limit else [], None, len(found) if first else None)
-        before, at_once = lines[-1].seq, _AT_ONCE
+        before, at_once = lines[-1].seq, min(_AT_ONCE, _MOST_LOOKED_AT - looked_at)
     return Found(found if limit else [], before if limit else None, None)
 
 
