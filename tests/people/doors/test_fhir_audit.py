@@ -170,7 +170,9 @@ def test_what_cannot_be_meant_is_refused(place: Place, query: str) -> None:
     assert (answer.status_code, answer.json()["issue"][0]["code"]) == (400, "invalid")
 
 
-@pytest.mark.parametrize("name", ["patient", "altid", "agent.identifier", "entity.identifier", "agent-name", "_id", "type"])
+@pytest.mark.parametrize(
+    "name", ["patient", "altid", "agent.identifier", "entity.identifier", "agent-name", "_id", "type"]
+)
 @pytest.mark.parametrize("value", ["a%00b", "urn:oid:%00", "%F0%9F%92%A9", "x" * 5000, "x|", "%5C"])
 def test_what_nobody_writes_finds_nothing(place: Place, name: str, value: str) -> None:
     answer = place.ask(f"?{name}={value}")
