@@ -119,6 +119,7 @@ def _population_table(found: Mapping[str, Any]) -> list[str]:
         f"| joined by the score (recall) | {found['joined']:,} | {found['recall']:.4f} |",
         f"| joined, if only by way of a third | {found['joined_by_way']:,} | {found['joined_by_way'] / true:.4f} |",
         f"| a human is asked | {found['asked']:,} | {found['asked'] / true:.4f} |",
+        *_doubted(found),
         f"| of two people: joined (precision) | {found['false_count']:,} | {found['precision']:.6f} |",
         f"| of two people: a human is asked | {found['asked_falsely']:,} | |",
     ]  # fmt: skip
@@ -134,6 +135,15 @@ def _population_table(found: Mapping[str, Any]) -> list[str]:
         *([""] if told else []),
         *told,
     ]
+
+
+def _doubted(found: Mapping[str, Any]) -> list[str]:
+    """Of results that have it: joins of a pair that the other records of one certificate turn into questions."""
+    if "doubted" not in found:
+        return []
+    right, false = found["doubted"], found["doubted_falsely"]
+    shown = f"{right:,} | {right / found['true']:.4f}; of two people {false:,}"
+    return [f"| of these, as another record may be a twin's | {shown} |"]
 
 
 def _lookup_table(found: Sequence[Mapping[str, Any]]) -> list[str]:
