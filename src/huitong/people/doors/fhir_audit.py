@@ -95,6 +95,7 @@ class AuditEvents:
     def _sought(self, work: Work, conditions: tuple[Condition, ...]) -> Sought:
         persons = _persons(conditions, self.here)
         numbers = [{_number(each.code or "") for each in one.tokens()} for one in conditions if one.name == "_id"]
+        days = [one.dates() for one in conditions if one.name in _DATES]
         since, until = _moments(conditions)
         wanted = Wanted(
             persons=tuple(sorted(persons or ())),
@@ -115,7 +116,6 @@ class AuditEvents:
                 return False
             return not tests or _holds(self._told(work, line), tests)
 
-        days = [one.dates() for one in conditions if one.name in _DATES]
         said = {f"{one.name}{':' if one.modifier else ''}{one.modifier}": ",".join(one.values) for one in conditions}
         return Sought(wanted, actions, passes, said)
 
