@@ -96,6 +96,14 @@ CASES = [
          "PatientUpdate", "rest", ("update", "110110"), "U", requestor="王晓兰"),
     Case("shares a study", line(RESIDENT, study("self", "PATRQT", action="share.make")),
          "PatientCreate", "rest", ("create", "110106"), "C", requestor="王晓兰"),
+    Case(
+        "looks at the links that were given away",
+        line(RESIDENT, Looked("share.make", True, "self", "PATRQT", "HT1", "person", "HT1")),
+        "PatientRead", "rest", ("read", "110110"), "R", requestor="王晓兰",
+    ),
+    Case("a system issues cards",
+         line(PACS, Looked("card.issue", True, "card issue", "HOPERAT", "", "list", "", "TAIYUAN")),
+         "", "rest", ("create", "110110"), "C", requestor="太原"),
     Case("and ends the link",
          line(RESIDENT, Looked("share.end", True, "self", "PATRQT", "HT1", "share", "abc", "TAIYUAN")),
          "PatientDelete", "rest", ("delete", "110106"), "D", requestor="王晓兰"),
@@ -343,6 +351,7 @@ def test_outcomes(allowed: bool, rule: str, outcome: str) -> None:
 def test_types_lead_to_the_actions_that_have_them() -> None:
     assert actions_with({"110122"}) == ("accounts.sign-in",)
     assert actions_with({"110103"}) == ("imaging.see",)
+    assert "share.make" in actions_with({"110110"})
     assert "share.end" in actions_with({"delete"})
     assert set(actions_with({"search-type"})) == set(map(str, ROWS))
     assert actions_with({"nothing"}) == ()

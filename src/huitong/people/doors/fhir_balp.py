@@ -134,6 +134,13 @@ ROWS: dict[str, Row] = {
     "accounts.sign-in": Row(EXECUTE, "110114", further="110122"),
     "accounts.sign-out": Row(EXECUTE, "110114", further="110123"),
 }
+#: Of one kind of object an action is something else.
+BY_KIND: dict[tuple[str, str], Row] = {
+    # The links that a person has given away are looked at.
+    (Action.SHARE, "person"): Row(READ, "110110", "Consent"),
+    # A line says that a system issues cards on a day, not which.
+    (Action.ISSUE_CARD, "list"): ROWS[Action.ISSUE_CARD],
+}
 #: An action that is not in the table.
 _OTHER = Row(EXECUTE, "110100")
 #: What is about nobody in particular is a search, whatever is done with what was found.
@@ -142,6 +149,8 @@ _LISTED = "list"
 
 def row_of(action: str, kind: str) -> Row:
     """How a line of this action, about this kind of object, is told."""
+    if (action, kind) in BY_KIND:
+        return BY_KIND[action, kind]
     row = ROWS.get(action, _OTHER)
     if kind != _LISTED or row.pattern.is_query or row is _OTHER:
         return row
@@ -164,8 +173,9 @@ def actions_with(codes: set[str]) -> tuple[str, ...]:
     every = set(ROWS)
     if codes & {"rest", "search-type", "110112", _OTHER.event}:  # of lists, so of any action
         return tuple(sorted(every))
+    rows = [*ROWS.items(), *((action, row) for (action, _), row in BY_KIND.items())]
     found = {
-        action for action, row in ROWS.items()
+        action for action, row in rows
         for restful in (True, False)
         for kind, more in (types_of(row, restful=restful),)
         if codes & {each["code"] for each in (kind, *more)}
