@@ -194,6 +194,7 @@ def _of_rule(cases: list[dict[str, object]], name: str) -> Iterator[str]:
     for case in found:
         facts = [f"the study is of {'the own' if case['subject'] == 'here' else 'another'} institution"]
         facts += [str(fact) for fact in case.get("facts", ())]  # type: ignore[attr-defined]
+        facts += ["with an access token"] if case.get("token") else []
         facts += [f"{kind}: {', '.join(case[kind])}" for kind in ("sensitive", "consented") if kind in case]  # type: ignore[arg-type]
         yield f"| {case['title']} | {case['asker']} | `{case['action']}` | {'; '.join(facts)} |"
 

@@ -65,6 +65,8 @@ class Line:
     #: `kind`, `name`, `display`, `institution`, `roles`, `session`, `door` and `host` of the asker.
     asker: dict[str, Any]
     looked: Looked
+    #: Over the line before and this one, hexadecimal.
+    hash: str = ""
 
 
 def record(work: Work, looked: Looked) -> None:
@@ -259,7 +261,7 @@ def _read(row: Any) -> Line:
         row["action"], bool(row["allowed"]), row["rule"], row["purpose"], row["person"], row["kind"], row["object"],
         row["institution"], orjson.loads(row["detail"]),
     )  # fmt: skip
-    return Line(row["seq"], row["at_ms"], orjson.loads(row["asker"]), looked)
+    return Line(row["seq"], row["at_ms"], orjson.loads(row["asker"]), looked, bytes(row["hash"]).hex())
 
 
 @dataclass(frozen=True, slots=True)

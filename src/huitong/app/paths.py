@@ -138,6 +138,8 @@ FHIR: dict[str, dict[str, Decided]] = {
         "$match": Action.FIND_PERSONS,
         "$ihe-pix": Action.FIND_PERSONS,
     },
+    # Residents read what is about them, as on their own pages (`rights.see`).
+    "AuditEvent": {"read": Action.SEE_AUDIT, "search": Action.SEE_AUDIT},
     **dict.fromkeys(("Organization", "Location", "Practitioner", "PractitionerRole", "Endpoint"), _OF_DIRECTORY),
 }
 
