@@ -8,6 +8,7 @@ from ipaddress import ip_address
 
 from huitong.access.accounts.actions import Accounts
 from huitong.access.accounts.sessions import Sessions
+from huitong.access.heads import Heads
 from huitong.access.model import Asker, Kind, Need, Role
 from huitong.access.openid.actions import OpenId
 from huitong.access.sharing import model as shares
@@ -39,6 +40,7 @@ class Access:
         self.accounts = Accounts(store, Sessions(store, clock), clock)
         self.sharing = Sharing(store, clock)
         self.openid = OpenId(store, self.accounts, clock) if store.settings.oidc_issuer else None
+        self.heads = Heads(store, clock)
         self.systems = Systems(store, clock, lambda code: directory.get(code) is not None)
 
     def by_ae(self, calling_aet: str, host: str, certificate: Certificate = NO_CERTIFICATE) -> Work:

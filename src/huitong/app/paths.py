@@ -64,6 +64,11 @@ HTTP: dict[str, dict[str, Decided]] = {
     "/break-glass": {"GET": Action.REVIEW},
     "/break-glass/{pk:int}": {"POST": Action.REVIEW},
     "/audit": {"GET": Action.SEE_AUDIT},
+    # Numbers of lines and hashes, for whoever keeps them elsewhere.
+    "/audit/heads": {"GET": NOTHING},
+    "/audit/heads/latest": {"GET": NOTHING},
+    "/audit/heads/{size:int}": {"GET": NOTHING},
+    "/audit/consistency": {"GET": NOTHING},
     "/audit/{seq:int}": {"GET": Action.SEE_AUDIT},
     "/sign-in": {"GET": NOTHING, "POST": NOTHING},
     "/sign-in/code": {"GET": NOTHING, "POST": NOTHING},
@@ -135,6 +140,8 @@ FHIR: dict[str, dict[str, Decided]] = {
         "$match": Action.FIND_PERSONS,
         "$ihe-pix": Action.FIND_PERSONS,
     },
+    # Residents read what is about them, as on their own pages (`rights.see`).
+    "AuditEvent": {"read": Action.SEE_AUDIT, "search": Action.SEE_AUDIT},
     **dict.fromkeys(("Organization", "Location", "Practitioner", "PractitionerRole", "Endpoint"), _OF_DIRECTORY),
 }
 

@@ -58,6 +58,12 @@ class StoreDamaged(OurFault):
     hint = "run `huitong verify` and restore the named objects from backup"
 
 
+class AuditDamaged(OurFault):
+    """The record of who looked is not as it was written."""
+
+    hint = "run `huitong audit verify`, keep the database as it is, and find out who could write it"
+
+
 class NotDicom(SenderFault):
     """This is not a DICOM object that can be read."""
 
@@ -154,6 +160,7 @@ ANSWERS: dict[type[HuitongError], Answer] = {
     StoreFull: Answer("store-full", 507, 0xA700, "no-store"),
     StoreUnavailable: Answer("store-unavailable", 503, 0xA700, "transient"),
     StoreDamaged: Answer("store-damaged", 500, 0x0110, "exception"),
+    AuditDamaged: Answer("audit-damaged", 500, 0x0110, "exception"),
     SenderFault: Answer("invalid", 400, 0xC000, "invalid", 102),
     NotDicom: Answer("not-dicom", 400, 0xC000, "structure"),
     MissingIdentity: Answer("missing-identity", 400, 0xA900, "required", 101),

@@ -17,7 +17,7 @@ from huitong.access.deciding import Action
 from huitong.access.tables import GUARDIANSHIP
 from huitong.access.work import Work
 from huitong.base.clock import moment
-from huitong.people import permitting, records, rules
+from huitong.people import identifiers, permitting, records
 from huitong.people.cards import actions as cards
 from huitong.people.forms import mother_in
 from huitong.people.identifiers import read_exchange_id
@@ -134,9 +134,9 @@ def _with_certificates(tx: Connection, children: Iterable[Record]) -> list[int]:
     """Keys of the persons whose own certificates are those of the mother."""
     found: dict[int, None] = {}
     for child in children:
-        hers = rules.sound(child.known.mother_certificates)
+        hers = identifiers.sound(child.known.mother_certificates)
         pks = records.sharing_certificates(tx, child.pk, sorted(hers), _MOST_FOUND)
-        owners = (each for each in records.by_pk(tx, pks).values() if hers & rules.sound(each.known.certificates))
+        owners = (each for each in records.by_pk(tx, pks).values() if hers & identifiers.sound(each.known.certificates))
         found |= {each.person_pk: None for each in owners if each.person_pk != child.person_pk}
     return list(found)
 
