@@ -12,10 +12,10 @@ from typing import Any
 import click
 
 from bench import access as deciding
+from bench import audit_rate, profiling, report_growth, report_ohif
 from bench import costs as costing
 from bench import growth as growing
 from bench import ohif as viewing
-from bench import profiling, report_growth, report_ohif
 from bench.growth import HOMES, SIZES, Grown
 from bench.matching import measuring
 from bench.ohif import Seen
@@ -223,6 +223,17 @@ def access(folder: Path, **chosen: Any) -> None:
     click.echo(deciding.table(rows))
     if any(row["wrong"] for row in rows):
         raise SystemExit(1)
+
+
+@main.command()
+@click.option("--rounds", type=click.IntRange(min=1), default=5, show_default=True)
+@click.option("--seconds", type=float, default=2.0, show_default=True, help="Of writing, each way and round.")
+@click.option("--dir", "folder", type=_FOLDER, default=FOLDER, show_default="run/bench")
+def audit(folder: Path, **chosen: Any) -> None:
+    """How many lines of the audit a second, of 1, 8 and 32 askers: each a transaction of its own, and together."""
+    folder.mkdir(parents=True, exist_ok=True)
+    results = audit_rate.run(audit_rate.Options(folder.resolve(), **chosen), say, folder / "audit.json")
+    click.echo(audit_rate.table(results["rows"]))
 
 
 @main.command()

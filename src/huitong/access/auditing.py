@@ -7,7 +7,7 @@ others is to be recorded for three years at least (Network Data Security Managem
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -18,8 +18,7 @@ from sqlalchemy import Connection, text
 
 from huitong.access.chaining import COLUMNS as _COLUMNS
 from huitong.access.chaining import FIRST as _FIRST
-from huitong.access.chaining import Chain
-from huitong.access.chaining import chained as _hash
+from huitong.access.chaining import Chain, canonical, linked
 from huitong.access.deciding import Action, Decision
 from huitong.access.model import Asker
 from huitong.access.work import Work
@@ -27,6 +26,7 @@ from huitong.base.clock import milliseconds
 from huitong.base.lru import Lru
 from huitong.store.database import Kind as DatabaseKind
 from huitong.store.database import Session, among, listed
+from huitong.store.joint import Joint
 from huitong.store.store import Store
 from huitong.store.tables import sorted_json
 
@@ -70,32 +70,31 @@ class Line:
 
 
 def record(work: Work, looked: Looked) -> None:
-    """Durable when this returns. Raises StoreFull, StoreUnavailable."""
-    with work.store.database.writing() as session:
-        record_in(session, work, looked)
+    """Durable when this returns; lines of many at once are one transaction, and one sync.
+
+    Raises StoreFull, StoreUnavailable; RuntimeError within a transaction of writes: `record_in` and `record_on` are
+    for these.
+    """
+    work.store.once("access.recording", lambda: Joint(work.store.database, _append)).add(_line(work, looked))
 
 
 def record_in(session: Session, work: Work, looked: Looked) -> None:
     """The same within a transaction: the line is there exactly if the transaction is."""
-    if session.kind == "postgresql":
-        session.rows(_LOCK, {})
-    last = session.rows(_LAST, {})
-    seq, before = (last[0][0], bytes(last[0][1])) if last else (0, _FIRST)
-    session.run(_APPEND, _appended(work, looked, seq, before))
+    _append(session, [_line(work, looked)])
 
 
 def record_on(write: Connection, work: Work, looked: Looked) -> None:
     """As `record_in`, within the transaction `write`."""
     if write.dialect.name == "postgresql":
         write.execute(text(_LOCK))
-    last = write.execute(text(_LAST)).first()
-    seq, before = (last[0], bytes(last[1])) if last else (0, _FIRST)
-    write.execute(text(_APPEND), _appended(work, looked, seq, before))
+    write.execute(text(_APPEND), _chained([_line(work, looked)], write.execute(text(_LAST)).first()))
 
 
-def _appended(work: Work, looked: Looked, seq: int, before: bytes) -> dict[str, Any]:
-    line = _line(work, looked)
-    return {**line, **_found_by(work.asker), "seq": seq + 1, "hash": _hash(before, line)}
+def _append(session: Session, lines: Sequence[_Line]) -> None:
+    if session.kind == "postgresql":
+        session.run(_LOCK, {})
+    last = session.rows(_LAST, {})
+    session.run_many(_APPEND, _chained(lines, last[0] if last else None))
 
 
 def once(work: Work, looked: Looked) -> None:
@@ -111,6 +110,8 @@ def once(work: Work, looked: Looked) -> None:
 #: writers are alone anyway.
 _LOCK = "SELECT pg_advisory_xact_lock(4875697)"
 _LAST = "SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1"
+#: Values of `_COLUMNS` and `_BESIDE`, and what of them is hashed.
+_Line = tuple[dict[str, Any], bytes]
 #: Repeats what `asker` says, so that an index can have it; not hashed, but held against it by `check`.
 _BESIDE = ("account", "asker_institution")
 _APPEND = f"""
@@ -119,23 +120,34 @@ _APPEND = f"""
 """
 
 
-def _line(work: Work, looked: Looked) -> dict[str, Any]:
+def _line(work: Work, looked: Looked) -> _Line:
+    """In the asker's own time, and their own mistake where it cannot be written."""
     asker = work.asker
     who = {
         "kind": asker.kind.value, "name": asker.name, "display": asker.display, "institution": asker.institution,
         "roles": sorted(asker.roles), "person": asker.person, "session": asker.session, "door": work.door,
         "host": work.host,
     }  # fmt: skip
-    return {
-        "at_ms": milliseconds(work.now()), "asker": sorted_json(who), "action": looked.action,
-        "allowed": int(looked.allowed), "rule": looked.rule, "purpose": looked.purpose, "person": looked.person,
+    said = {
+        "action": looked.action, "rule": looked.rule, "purpose": looked.purpose, "person": looked.person,
         "kind": looked.kind, "object": looked.id, "institution": looked.institution,
-        "detail": sorted_json(looked.detail),
     }  # fmt: skip
+    # What is asked for is a stranger's text: PostgreSQL keeps no NUL, and what it kept would not be what was hashed.
+    line = {
+        "at_ms": milliseconds(work.now()), "asker": sorted_json(who), "allowed": int(looked.allowed),
+        "detail": sorted_json(looked.detail), **{name: words.replace("\0", "\ufffd") for name, words in said.items()},
+    }  # fmt: skip
+    return {**line, "account": asker.name, "asker_institution": asker.institution or ""}, canonical(line)
 
 
-def _found_by(asker: Asker) -> dict[str, str]:
-    return {"account": asker.name, "asker_institution": asker.institution or ""}
+def _chained(lines: Sequence[_Line], last: Any) -> list[dict[str, Any]]:
+    """Rows behind the number and hash `last`, None before the first."""
+    seq, before = (last[0], bytes(last[1])) if last else (0, _FIRST)
+    rows = []
+    for number, (line, hashed) in enumerate(lines, seq + 1):
+        before = linked(before, hashed)
+        rows.append({**line, "seq": number, "hash": before})
+    return rows
 
 
 # --- reading ---
