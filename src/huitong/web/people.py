@@ -17,6 +17,7 @@ from starlette.responses import RedirectResponse, Response
 
 from huitong.access.actions import SESSION_COOKIE
 from huitong.access.work import Work
+from huitong.base.caller import host_of
 from huitong.base.errors import BadRequest, NotAllowed
 from huitong.catalog.access import RELATIONS
 from huitong.imaging.actions import list_studies
@@ -25,7 +26,7 @@ from huitong.people.cards import actions as cards
 from huitong.people.model import Question, Record
 from huitong.web import guardians
 from huitong.web.evidence import FIELDS, KINDS, LEVELS, OPENED, RULES
-from huitong.web.headers import host_of, same_site
+from huitong.web.headers import same_site
 from huitong.web.look import answer, dicom_date, shown_date, shown_name
 from huitong.web.modalities import NAMES
 from huitong.web.place import Place

@@ -23,13 +23,14 @@ from huitong.access.actions import SESSION_COOKIE, SHARE_COOKIE, SHARE_COOKIE_EV
 from huitong.access.model import Kind
 from huitong.access.sharing.model import Opened, Share, Wish, WrongPasscode
 from huitong.access.work import Work
+from huitong.base.caller import host_of
 from huitong.base.errors import BadRequest, LinkEnded, NotSignedIn
 from huitong.catalog.sharing import SHARING
 from huitong.imaging.actions import list_studies, share_study, study_to_share
 from huitong.imaging.model import StudyRow
 from huitong.people import sharing as own
 from huitong.web import own_words
-from huitong.web.headers import host_of, same_site
+from huitong.web.headers import same_site
 from huitong.web.look import answer, dicomweb_url, light_url, viewer_url
 from huitong.web.place import Place
 from huitong.wire.query import Condition, Level, Match, Query

@@ -19,10 +19,11 @@ from huitong.access.accounts.model import SignedIn, Stage, device_of
 from huitong.access.accounts.secrets import totp_uri
 from huitong.access.actions import SESSION_COOKIE
 from huitong.access.openid.model import Reason
+from huitong.base.caller import host_of
 from huitong.base.errors import BadRequest, NotSignedIn
 from huitong.catalog.sign_in import SIGN_IN
 from huitong.web.account import ROLES
-from huitong.web.headers import host_of, same_site
+from huitong.web.headers import same_site
 from huitong.web.i18n import language_of
 from huitong.web.look import answer, own_path
 from huitong.web.modalities import _
