@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,8 +15,11 @@ from tests.web.browsing import Browser, pages_on
 from huitong.access import auditing
 from huitong.access.audit_tables import AUDIT, AUDIT_HEAD
 from huitong.access.auditing import Looked
-from huitong.access.model import Asker, Role
+from huitong.access.deciding import RULES, Action
+from huitong.access.model import Asker, Kind, Role
 from huitong.directory.actions import read_directory
+from huitong.people.doors import fhir_balp
+from huitong.web import audit_words
 
 
 @pytest.fixture
@@ -127,3 +131,44 @@ def _an_hour_older(archive: TestArchive) -> None:
     with archive.store.database.write() as tx:
         for table in (AUDIT, AUDIT_HEAD):
             tx.execute(update(table).values(at_ms=table.c.at_ms - 3_600_000))
+
+
+def test_actions_and_rules_are_told_in_words_beside_their_codes(pages: Browser) -> None:
+    listed, line = pages.get("/audit?action=imaging.see").text, pages.get("/audit/1").text
+    assert '<option value="imaging.see" selected>See a study</option>' in listed
+    assert "Visit is open" in listed
+    for word, code in (("See a study", "imaging.see"), ("Visit is open", "open visit"), ("Treatment", "TREAT")):
+        assert f'<dd>{word} <code class="soft">{code}</code></dd>' in line
+    assert "Doctor" in line
+
+
+def test_everything_that_lines_say_has_a_word() -> None:
+    rules = {rule.name for rule in RULES}
+    assert not {*Action, *fhir_balp.ROWS} ^ set(audit_words.ACTIONS)
+    assert not rules - set(audit_words.RULES)
+    assert not {rule.purpose for rule in RULES if rule.purpose} - set(audit_words.PURPOSES)
+    assert set(audit_words.ASKERS) == set(Kind)
+
+
+@pytest.mark.parametrize(
+    ("roles", "home", "entries"),
+    [
+        ((Role.SUPERVISOR,), "/audit", ["/audit", "/break-glass", "/directory", "/about"]),
+        ((Role.ADMIN,), "/accounts", ["/accounts", "/directory", "/about"]),
+        ((Role.REGISTRAR,), "/people", ["/people", "/health-card", "/directory", "/about"]),
+        ((Role.CLERK,), "/people", ["/people", "/health-card", "/directory", "/about"]),
+        ((Role.DOCTOR,), "", ["/", "/people", "/health-card", "/directory", "/about"]),
+        (
+            (Role.DOCTOR, Role.SUPERVISOR), "",
+            ["/", "/people", "/health-card", "/audit", "/break-glass", "/directory", "/about"],
+        ),
+    ],
+)  # fmt: skip
+def test_each_role_begins_where_it_has_something_to_see(
+    archive: TestArchive, pages: Browser, roles: tuple[Role, ...], home: str, entries: list[str]
+) -> None:
+    ask_as(archive, staff(*roles, institution=None if Role.SUPERVISOR in roles or Role.ADMIN in roles else "TAIYUAN"))
+    first = pages.get("/", follow=False)
+    assert first.headers.get("location", "") == home
+    bar = pages.get("/directory").text.partition("<nav")[2].partition("</nav>")[0]
+    assert re.findall(r'<a href="([^"]+)"', bar) == entries

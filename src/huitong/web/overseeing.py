@@ -12,11 +12,12 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from huitong.access.auditing import Wanted
-from huitong.access.deciding import Action
 from huitong.access.heads import Head
 from huitong.base.clock import CHINA, moment
 from huitong.base.errors import AuditDamaged, NotFound
 from huitong.people import overseeing
+from huitong.web import audit_words
+from huitong.web.account import ROLES
 from huitong.web.look import answer
 from huitong.web.place import Place
 
@@ -66,10 +67,8 @@ class OverseeingPages:
         heads = self.place.access.heads
         digests = [_Digest.of(each) for each in await to_thread.run_sync(heads.newest, _HEADS)]
         overdue = await to_thread.run_sync(heads.is_overdue)
-        actions = [each.value for each in Action]
         return self._answer(
-            request, "audit.html", found=found[:_SHOWN], more=more, given=given, actions=actions, heads=digests,
-            overdue=overdue,
+            request, "audit.html", found=found[:_SHOWN], more=more, given=given, heads=digests, overdue=overdue,
         )  # fmt: skip
 
     async def line(self, request: Request) -> Response:
@@ -82,7 +81,9 @@ class OverseeingPages:
 
     def _answer(self, request: Request, template: str, **values: object) -> Response:
         names = self.place.institution_names(request)
-        return answer(request, template, institution_names=names, moment=moment, **values)
+        return answer(
+            request, template, institution_names=names, moment=moment, words=audit_words, roles=ROLES, **values
+        )
 
 
 def _given(request: Request) -> dict[str, str]:

@@ -9,7 +9,6 @@ from anyio import to_thread
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
-from huitong.access.model import Kind
 from huitong.access.work import Work
 from huitong.base.clock import CHINA
 from huitong.base.errors import NotFound
@@ -18,7 +17,7 @@ from huitong.imaging.model import StudyRow
 from huitong.web.i18n import COOKIE, COOKIE_MAX_AGE_S, LANGUAGES
 from huitong.web.look import answer, own_path
 from huitong.web.modalities import NAMES, OFFERED
-from huitong.web.place import Place
+from huitong.web.place import Place, home_of
 from huitong.web.search import Search
 from huitong.web.study import read, study_page, thumbnail_url, version
 from huitong.wire.query import Condition, Level, Match, Query
@@ -31,10 +30,10 @@ class Pages:
         self.place = place
 
     async def studies(self, request: Request) -> Response:
-        """The study list, whole or (for htmx) the list alone; residents have pages of their own."""
+        """The study list, whole or (for htmx) the list alone; who sees no studies has another page to begin with."""
         work = self.place.reader(request)
-        if work.asker.kind is Kind.PERSON:
-            return RedirectResponse("/me", 303)
+        if home := home_of(work.asker):
+            return RedirectResponse(home, 303)
         search = Search.read(request.query_params)
         today: date = work.at.astimezone(CHINA).date()
         rows, found = await to_thread.run_sync(list_studies, work, search.query(today))

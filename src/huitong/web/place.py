@@ -11,6 +11,7 @@ from pathlib import Path
 from starlette.requests import Request
 
 from huitong.access.actions import SESSION_COOKIE, SHARE_COOKIE, Access
+from huitong.access.model import Asker, Kind, Role
 from huitong.access.work import Work
 from huitong.base.caller import host_of
 from huitong.base.settings import Settings
@@ -35,6 +36,19 @@ class Sending:
     port: int
     #: Codes of institutions, which in the demo are their AE titles too.
     codes: tuple[str, ...]
+
+
+#: Where those begin who see no studies, by role.
+_HOMES = {Role.SUPERVISOR: "/audit", Role.REGISTRAR: "/people", Role.CLERK: "/people", Role.ADMIN: "/accounts"}
+
+
+def home_of(asker: Asker) -> str:
+    """The first page of somebody who sees no study list; empty for all others."""
+    if asker.kind is Kind.PERSON:
+        return "/me"
+    if asker.kind is not Kind.STAFF or Role.DOCTOR in asker.roles:
+        return ""
+    return next((page for role, page in _HOMES.items() if role in asker.roles), "")
 
 
 @dataclass(frozen=True)
