@@ -12,10 +12,10 @@ from typing import Any
 import click
 
 from bench import access as deciding
+from bench import audit_rate, profiling, report_growth, report_ohif
 from bench import costs as costing
 from bench import growth as growing
 from bench import ohif as viewing
-from bench import profiling, report_growth, report_ohif
 from bench.growth import HOMES, SIZES, Grown
 from bench.matching import measuring
 from bench.ohif import Seen
@@ -226,6 +226,17 @@ def access(folder: Path, **chosen: Any) -> None:
 
 
 @main.command()
+@click.option("--rounds", type=click.IntRange(min=1), default=5, show_default=True)
+@click.option("--seconds", type=float, default=2.0, show_default=True, help="Of writing, each way and round.")
+@click.option("--dir", "folder", type=_FOLDER, default=FOLDER, show_default="run/bench")
+def audit(folder: Path, **chosen: Any) -> None:
+    """How many lines of the audit a second, of 1, 8 and 32 askers: each a transaction of its own, and together."""
+    folder.mkdir(parents=True, exist_ok=True)
+    results = audit_rate.run(audit_rate.Options(folder.resolve(), **chosen), say, folder / "audit.json")
+    click.echo(audit_rate.table(results["rows"]))
+
+
+@main.command()
 @click.option("--part", "parts", multiple=True, type=click.Choice(measuring.PARTS), help="[all but train]")
 @click.option("--people", type=click.IntRange(min=100), default=1_000_000, show_default=True, help="Matched with all.")
 @click.option(
@@ -242,6 +253,7 @@ def access(folder: Path, **chosen: Any) -> None:
 def matching(folder: Path, parts: tuple[str, ...], homes: tuple[str, ...], **chosen: Any) -> None:
     """Match people: FEBRL beside Splink and recordlinkage, a made population, the look-up; `--part train` trains anew.
 
+    Training fails where the model is not the same again, and tells which values are others.
     Splink and recordlinkage go into run/matching-venv. A million people take about a quarter of an hour of one
     processor; a look-up among ten million an hour to fill and up to 20 GB, on one database after the other.
     """

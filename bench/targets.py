@@ -26,7 +26,7 @@ from huitong.cli import servers
 SETTLE_S = 2
 _START_TIMEOUT_S = 60
 #: As on a machine of some gigabytes with a disk that seeks for nothing; durable, as it is by default.
-_POSTGRES = {
+POSTGRES = {
     "shared_buffers": "1GB", "effective_cache_size": "8GB", "maintenance_work_mem": "256MB", "max_wal_size": "4GB",
     "random_page_cost": "1.1",
 }  # fmt: skip
@@ -275,7 +275,7 @@ class OnServers(Target):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        self.postgres = servers.LocalPostgres(folder / "postgresql", _POSTGRES)
+        self.postgres = servers.LocalPostgres(folder / "postgresql", POSTGRES)
 
     def _servers(self) -> list[servers.LocalPostgres | servers.LocalS3]:
         return [self.postgres]

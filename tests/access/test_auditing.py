@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,6 +19,7 @@ from huitong.access import auditing
 from huitong.access.auditing import Looked, Wanted
 from huitong.access.model import Asker, Kind, Role
 from huitong.access.work import Work
+from huitong.base.errors import StoreUnavailable
 from huitong.store.database import Session
 
 LI = Asker(Kind.STAFF, "li", "李医生", "TAIYUAN", frozenset({Role.DOCTOR}), session="s1")
@@ -76,6 +79,98 @@ def test_what_is_undone_leaves_no_gap(archive: TestArchive) -> None:
     auditing.record(work_of(archive), looked(2))
     assert auditing.check(archive.store).first_fault is None
     assert [line.seq for line in auditing.lines(archive.store)] == [1]
+
+
+def test_lines_of_two_processes_are_one_chain(tmp_path: Path) -> None:
+    with archive_in(tmp_path) as one, archive_in(tmp_path) as other:  # what processes share is the store alone
+        with ThreadPoolExecutor(16) as pool:
+            list(pool.map(lambda n: auditing.record(work_of((one, other)[n % 2]), looked(n)), range(160)))
+        found = auditing.check(one.store)
+        assert (found.lines, found.first_fault) == (160, None)
+        assert {line.looked.id for line in auditing.lines(other.store)} == {f"1.{n}" for n in range(160)}
+
+
+@contextmanager
+def _refusing(archive: TestArchive, object_: str) -> Iterator[None]:
+    """While the block runs, the database refuses lines about this object, as it does what another wrote at once."""
+    sqlite = archive.store.database.kind == "sqlite"
+    refuse = (
+        f"CREATE TRIGGER refuse BEFORE INSERT ON audit WHEN NEW.object = '{object_}'"
+        " BEGIN SELECT RAISE(ABORT, 'refused'); END"
+        if sqlite
+        else f"ALTER TABLE audit ADD CONSTRAINT refuse CHECK (object <> '{object_}')"
+    )
+    with archive.store.database.write() as tx:
+        tx.execute(text(refuse))
+    yield
+    with archive.store.database.write() as tx:
+        tx.execute(text("DROP TRIGGER refuse" if sqlite else "ALTER TABLE audit DROP CONSTRAINT refuse"))
+
+
+def test_of_a_group_that_fails_none_is_acknowledged_and_each_is_told(archive: TestArchive) -> None:
+    def tried(number: int) -> bool:
+        try:
+            auditing.record(work_of(archive), looked(number))
+        except StoreUnavailable:
+            return False
+        return True
+
+    with _refusing(archive, "1.7"), ThreadPoolExecutor(16) as pool:
+        with archive.store.database.write() as tx:  # which all of them wait for
+            auditing.record_on(tx, work_of(archive), looked(99))
+            answers = [pool.submit(tried, number) for number in range(16)]
+            time.sleep(0.5)
+        acknowledged = {f"1.{number}" for number, each in enumerate(answers) if each.result()}
+    assert not answers[7].result()
+    assert len(acknowledged) < 15  # those that were with it are told, too
+    assert {line.looked.id for line in auditing.lines(archive.store)} == acknowledged | {"1.99"}
+    auditing.record(work_of(archive), looked(7))
+    found = auditing.check(archive.store)
+    assert (found.lines, found.first_fault) == (len(acknowledged) + 2, None)
+
+
+def test_what_could_not_be_written_is_not_remembered_as_written(archive: TestArchive) -> None:
+    with _refusing(archive, "1.1"):
+        for _ in range(2):
+            with pytest.raises(StoreUnavailable):
+                auditing.once(work_of(archive), looked())
+    assert auditing.lines(archive.store) == []
+    for _ in range(2):
+        auditing.once(work_of(archive), looked())
+    assert len(auditing.lines(archive.store)) == 1
+
+
+def test_a_line_that_cannot_be_written_is_a_fault_of_its_own(archive: TestArchive) -> None:
+    with pytest.raises(TypeError):
+        auditing.record(work_of(archive), replace(looked(), detail={"visit": object()}))
+    auditing.record(work_of(archive), looked())
+    assert auditing.check(archive.store).lines == 1
+
+
+@pytest.mark.parametrize("how", [auditing.record, auditing.once])
+def test_within_a_transaction_of_writes_a_line_of_its_own_is_refused_at_once(
+    archive: TestArchive, how: Callable[[Work, Looked], None]
+) -> None:
+    """It would wait for that transaction, and everybody else's lines with it."""
+    with archive.store.database.write() as tx:
+        with pytest.raises(RuntimeError, match="within a transaction"):
+            how(work_of(archive), looked())
+        auditing.record_on(tx, work_of(archive), looked(2))
+    how(work_of(archive), looked())
+    assert [line.looked.id for line in auditing.lines(archive.store)] == ["1.1", "1.2"]
+
+
+@pytest.mark.parametrize("odd", ["1.2\0.3", "%s :name", "1." + "7" * 9000, "1.\ud800"])
+def test_what_a_stranger_asks_for_neither_breaks_the_chain_nor_anothers_line(archive: TestArchive, odd: str) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        with archive.store.database.write() as tx:
+            auditing.record_on(tx, work_of(archive), looked(99))
+            strange = pool.submit(auditing.record, work_of(archive), replace(looked(1), id=odd))
+            others = [pool.submit(auditing.record, work_of(archive), looked(number)) for number in (2, 3)]
+            time.sleep(0.3)
+        assert all(each.exception() is None for each in others)
+    found = auditing.check(archive.store)
+    assert (found.lines, found.first_fault) == (3 if strange.exception() else 4, None)
 
 
 @pytest.mark.parametrize(

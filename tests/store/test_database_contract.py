@@ -82,6 +82,43 @@ def test_a_statement_that_fails_undoes_those_before_it(database: Database) -> No
         assert not session.broken
 
 
+def test_a_thread_that_writes_is_told_at_once_that_it_may_not_wait_for_itself(databases: Databases) -> None:
+    database, other = databases.opened[0], databases.open()
+    with closing(database.session()) as session:
+        writes: list[Callable[[], AbstractContextManager[Any]]] = [database.write, database.writing, session.write]
+        for outer in writes:
+            for inner in writes:
+                with outer(), pytest.raises(RuntimeError, match="within a transaction"), inner():
+                    pass
+        for each in writes:  # what was refused leaves nothing behind
+            with each():
+                pass
+    with database.write() as tx:
+        marks.write(tx, "a", "x")
+        with database.reading() as reading:
+            assert reading.rows(ALL, {}) == []
+        other.one_write.refuse()  # of another database nothing is said
+    assert names(database) == ["a"]
+
+
+def test_another_thread_waits_instead(database: Database) -> None:
+    def note_it() -> None:
+        with database.writing() as session:
+            note(session, "second", str(first_ended.is_set()))
+
+    first_ended = threading.Event()
+    second = threading.Thread(target=note_it)
+    with database.write() as tx:
+        database.lock(tx, ["a"])
+        marks.write(tx, "second", "held")
+        second.start()
+        second.join(0.2)
+        tx.execute(delete(MARK))
+        first_ended.set()
+    second.join(30)
+    assert names(database) == ["second"]
+
+
 def test_a_snapshot_is_of_one_moment(databases: Databases) -> None:
     first, second = databases.opened[0], databases.open()
 
@@ -304,6 +341,21 @@ def test_a_turn_is_taken_by_one_process_at_a_time(databases: Databases) -> None:
         assert (ours, theirs) == (True, False)
     with second.turn("settle") as theirs:
         assert theirs
+
+
+def test_all_turns_are_given_where_nobody_has_one(databases: Databases) -> None:
+    with databases.opened[0].turns(["a", "b", "a"]) as ours, databases.opened[0].turns([]) as none:
+        assert (ours, none) == ({"a", "b"}, set())
+
+
+@pytest.mark.scaled
+@pytest.mark.parametrize("empty_databases", [POSTGRESQL], indirect=True)
+def test_of_several_turns_those_are_given_that_no_other_process_holds(databases: Databases) -> None:
+    first, second = databases.opened[0], databases.open()
+    with first.turns(["a", "b"]), second.turns(["b", "c"]) as theirs:
+        assert theirs == {"c"}
+    with second.turns(["a", "b", "c"]) as theirs:
+        assert theirs == {"a", "b", "c"}
 
 
 @pytest.mark.scaled

@@ -7,8 +7,7 @@ others is to be recorded for three years at least (Network Data Security Managem
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -17,6 +16,9 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, text
 
+from huitong.access.chaining import COLUMNS as _COLUMNS
+from huitong.access.chaining import FIRST as _FIRST
+from huitong.access.chaining import Chain, canonical, linked
 from huitong.access.deciding import Action, Decision
 from huitong.access.model import Asker
 from huitong.access.work import Work
@@ -24,10 +26,10 @@ from huitong.base.clock import milliseconds
 from huitong.base.lru import Lru
 from huitong.store.database import Kind as DatabaseKind
 from huitong.store.database import Session, among, listed
+from huitong.store.joint import Joint
 from huitong.store.store import Store
 from huitong.store.tables import sorted_json
 
-_FIRST = bytes(32)
 #: Past so many `once` forgets what it remembered longest ago: a line more is written, none less.
 _MOST = 100_000
 
@@ -63,35 +65,36 @@ class Line:
     #: `kind`, `name`, `display`, `institution`, `roles`, `session`, `door` and `host` of the asker.
     asker: dict[str, Any]
     looked: Looked
+    #: Over the line before and this one, hexadecimal.
+    hash: str = ""
 
 
 def record(work: Work, looked: Looked) -> None:
-    """Durable when this returns. Raises StoreFull, StoreUnavailable."""
-    with work.store.database.writing() as session:
-        record_in(session, work, looked)
+    """Durable when this returns; lines of many at once are one transaction, and one sync.
+
+    Raises StoreFull, StoreUnavailable; RuntimeError within a transaction of writes: `record_in` and `record_on` are
+    for these.
+    """
+    work.store.once("access.recording", lambda: Joint(work.store.database, _append)).add(_line(work, looked))
 
 
 def record_in(session: Session, work: Work, looked: Looked) -> None:
     """The same within a transaction: the line is there exactly if the transaction is."""
-    if session.kind == "postgresql":
-        session.rows(_LOCK, {})
-    last = session.rows(_LAST, {})
-    seq, before = (last[0][0], bytes(last[0][1])) if last else (0, _FIRST)
-    session.run(_APPEND, _appended(work, looked, seq, before))
+    _append(session, [_line(work, looked)])
 
 
 def record_on(write: Connection, work: Work, looked: Looked) -> None:
     """As `record_in`, within the transaction `write`."""
     if write.dialect.name == "postgresql":
         write.execute(text(_LOCK))
-    last = write.execute(text(_LAST)).first()
-    seq, before = (last[0], bytes(last[1])) if last else (0, _FIRST)
-    write.execute(text(_APPEND), _appended(work, looked, seq, before))
+    write.execute(text(_APPEND), _chained([_line(work, looked)], write.execute(text(_LAST)).first()))
 
 
-def _appended(work: Work, looked: Looked, seq: int, before: bytes) -> dict[str, Any]:
-    line = _line(work, looked)
-    return {**line, **_found_by(work.asker), "seq": seq + 1, "hash": _hash(before, line)}
+def _append(session: Session, lines: Sequence[_Line]) -> None:
+    if session.kind == "postgresql":
+        session.run(_LOCK, {})
+    last = session.rows(_LAST, {})
+    session.run_many(_APPEND, _chained(lines, last[0] if last else None))
 
 
 def once(work: Work, looked: Looked) -> None:
@@ -107,19 +110,8 @@ def once(work: Work, looked: Looked) -> None:
 #: writers are alone anyway.
 _LOCK = "SELECT pg_advisory_xact_lock(4875697)"
 _LAST = "SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1"
-_COLUMNS = (
-    "at_ms",
-    "asker",
-    "action",
-    "allowed",
-    "rule",
-    "purpose",
-    "person",
-    "kind",
-    "object",
-    "institution",
-    "detail",
-)
+#: Values of `_COLUMNS` and `_BESIDE`, and what of them is hashed.
+_Line = tuple[dict[str, Any], bytes]
 #: Repeats what `asker` says, so that an index can have it; not hashed, but held against it by `check`.
 _BESIDE = ("account", "asker_institution")
 _APPEND = f"""
@@ -128,27 +120,34 @@ _APPEND = f"""
 """
 
 
-def _line(work: Work, looked: Looked) -> dict[str, Any]:
+def _line(work: Work, looked: Looked) -> _Line:
+    """In the asker's own time, and their own mistake where it cannot be written."""
     asker = work.asker
     who = {
         "kind": asker.kind.value, "name": asker.name, "display": asker.display, "institution": asker.institution,
         "roles": sorted(asker.roles), "person": asker.person, "session": asker.session, "door": work.door,
         "host": work.host,
     }  # fmt: skip
-    return {
-        "at_ms": milliseconds(work.now()), "asker": sorted_json(who), "action": looked.action,
-        "allowed": int(looked.allowed), "rule": looked.rule, "purpose": looked.purpose, "person": looked.person,
+    said = {
+        "action": looked.action, "rule": looked.rule, "purpose": looked.purpose, "person": looked.person,
         "kind": looked.kind, "object": looked.id, "institution": looked.institution,
-        "detail": sorted_json(looked.detail),
     }  # fmt: skip
+    # What is asked for is a stranger's text: PostgreSQL keeps no NUL, and what it kept would not be what was hashed.
+    line = {
+        "at_ms": milliseconds(work.now()), "asker": sorted_json(who), "allowed": int(looked.allowed),
+        "detail": sorted_json(looked.detail), **{name: words.replace("\0", "\ufffd") for name, words in said.items()},
+    }  # fmt: skip
+    return {**line, "account": asker.name, "asker_institution": asker.institution or ""}, canonical(line)
 
 
-def _found_by(asker: Asker) -> dict[str, str]:
-    return {"account": asker.name, "asker_institution": asker.institution or ""}
-
-
-def _hash(before: bytes, line: dict[str, Any]) -> bytes:
-    return hashlib.sha256(before + orjson.dumps([line[name] for name in _COLUMNS])).digest()
+def _chained(lines: Sequence[_Line], last: Any) -> list[dict[str, Any]]:
+    """Rows behind the number and hash `last`, None before the first."""
+    seq, before = (last[0], bytes(last[1])) if last else (0, _FIRST)
+    rows = []
+    for number, (line, hashed) in enumerate(lines, seq + 1):
+        before = linked(before, hashed)
+        rows.append({**line, "seq": number, "hash": before})
+    return rows
 
 
 # --- reading ---
@@ -274,7 +273,7 @@ def _read(row: Any) -> Line:
         row["action"], bool(row["allowed"]), row["rule"], row["purpose"], row["person"], row["kind"], row["object"],
         row["institution"], orjson.loads(row["detail"]),
     )  # fmt: skip
-    return Line(row["seq"], row["at_ms"], orjson.loads(row["asker"]), looked)
+    return Line(row["seq"], row["at_ms"], orjson.loads(row["asker"]), looked, bytes(row["hash"]).hex())
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,20 +292,21 @@ def check(store: Store) -> Checked:
 
     A log whose end was cut off is whole by itself: its head is to be compared with one that was kept elsewhere.
     """
-    before, count, expected, last = _FIRST, 0, 1, _FIRST
-    for row in _every(store):
-        line = {name: row[name] for name in _COLUMNS}
-        if row["seq"] != expected or _hash(before, line) != bytes(row["hash"]) or not _is_found(row):
-            return Checked(count, expected, last.hex())
-        before = last = bytes(row["hash"])
-        count, expected = count + 1, expected + 1
-    return Checked(count, None, last.hex())
+    chain = Chain()
+    for row in every(store):
+        sound = chain.number
+        if not chain.follows(row["seq"], row, bytes(row["hash"])) or not is_found(row):
+            return Checked(sound, sound + 1, chain.head.hex())
+    return Checked(chain.number, None, chain.head.hex())
 
 
-def _is_found(row: Any) -> bool:
+def is_found(row: Any) -> bool:
     """Whether a search finds the line by who asked."""
-    said = orjson.loads(row["asker"])
-    return (row["account"], row["asker_institution"]) == (said["name"], said["institution"] or "")
+    try:
+        said = orjson.loads(row["asker"])
+        return (row["account"], row["asker_institution"]) == (said["name"], said["institution"] or "")
+    except (ValueError, KeyError, TypeError):  # written anew, with its hash, by a hand
+        return False
 
 
 def holds(store: Store, number: int, head: str) -> bool:
@@ -316,13 +316,20 @@ def holds(store: Store, number: int, head: str) -> bool:
     return bool(found) and bytes(found[0][0]).hex() == head
 
 
-def _every(store: Store) -> Iterator[Any]:
-    """From the smallest number that a hand could put in: a line before the first is none of ours."""
-    start = _LOWEST
+def every(store: Store, *, first: int | None = None, last: int | None = None) -> Iterator[Any]:
+    """Lines by number, as they are kept, from `first` to `last`.
+
+    Without them from the smallest number that a hand could put in: a line before the first is none of ours.
+    """
+    start, end = _LOWEST if first is None else first, _HIGHEST if last is None else last
     while True:
+        between = {"start": start, "end": end}
         with store.database.reading() as session:
-            rows = list(session.rows(f"{_READ} WHERE seq >= :start ORDER BY seq LIMIT 1000", {"start": start}))
+            rows = list(session.rows(_EVERY, between))
         yield from rows
-        if not rows:
+        if not rows or rows[-1]["seq"] == end:
             return
         start = rows[-1]["seq"] + 1
+
+
+_EVERY = f"{_READ} WHERE seq BETWEEN :start AND :end ORDER BY seq LIMIT 1000"

@@ -26,6 +26,27 @@ KINDS: tuple[Kind, ...] = ("sqlite", "postgresql")
 _IDLE_SESSIONS = 16
 
 
+class OneWrite(threading.local):
+    """At most one transaction of writes of a thread on a database: a second would wait for the first without end."""
+
+    _is_open = False
+
+    def refuse(self) -> None:
+        """Raises RuntimeError within a transaction of writes of this thread: a mistake of ours, told at once."""
+        if self._is_open:
+            raise RuntimeError("this thread is within a transaction of writes, for which another would wait")
+
+    @contextmanager
+    def opened(self) -> Iterator[None]:
+        """The block is the one. Raises RuntimeError as `refuse`."""
+        self.refuse()
+        self._is_open = True
+        try:
+            yield
+        finally:
+            self._is_open = False
+
+
 class Session(ABC):
     """One connection and plain SQL, portable or as the `kind` wants it; statements are prepared once and kept.
 
@@ -36,7 +57,10 @@ class Session(ABC):
 
     @abstractmethod
     def write(self) -> AbstractContextManager[None]:
-        """Committed and durable when the block ends; undone when it raises."""
+        """Committed and durable when the block ends; undone when it raises.
+
+        Raises RuntimeError where this thread writes on the same database already.
+        """
 
     @abstractmethod
     def snapshot(self) -> AbstractContextManager[None]:
@@ -89,6 +113,8 @@ class Database(ABC):
     _engine: Engine
 
     def __init__(self) -> None:
+        #: Of this thread.
+        self.one_write = OneWrite()
         self._idle: list[Session] = []
         self._idle_lock = threading.Lock()
 
@@ -97,7 +123,7 @@ class Database(ABC):
 
     @abstractmethod
     def write(self) -> AbstractContextManager[Connection]:
-        """Committed and durable when the block ends; undone when it raises."""
+        """As `Session.write`."""
 
     @abstractmethod
     def lock(self, write: Connection, names: Iterable[str]) -> None:
@@ -111,9 +137,15 @@ class Database(ABC):
     def check(self) -> None:
         """Raises StoreUnavailable or StoreFull unless, over a new connection, there is a row and a write can begin."""
 
-    @abstractmethod
-    def turn(self, name: str) -> AbstractContextManager[bool]:
+    @contextmanager
+    def turn(self, name: str) -> Iterator[bool]:
         """Whether no other process holds the turn of this name; while the block runs it is ours, if it is."""
+        with self.turns([name]) as ours:
+            yield bool(ours)
+
+    @abstractmethod
+    def turns(self, names: Iterable[str]) -> AbstractContextManager[set[str]]:
+        """Those of the names whose turns no other process holds; while the block runs they are ours."""
 
     @abstractmethod
     def claim(self, *, alone: bool) -> Claim:

@@ -25,7 +25,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from huitong.base import log as logs
 from huitong.base.errors import OurFault, SettingsError, StoreFull, StoreUnavailable
-from huitong.store.database import Claim, Database, Session, lock_keys
+from huitong.store.database import Claim, Database, OneWrite, Session, lock_keys
 
 log = logs.logger(__name__)
 #: How a connection is made: a server that is gone is noticed in seconds, and no answer is waited for without end.
@@ -135,17 +135,17 @@ class PostgresDatabase(Database):
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        with self._faults(), self._engine.connect() as connection, connection.begin():
+        with self.one_write.opened(), self._faults(), self._engine.connect() as connection, connection.begin():
             yield connection
 
     def lock(self, write: Connection, names: Iterable[str]) -> None:
         write.execute(text(_LOCK), {"keys": lock_keys(names)})
 
     def session(self) -> Session:
-        return PostgresSession(self._url)
+        return PostgresSession(self._url, self.one_write)
 
     def migrate(self) -> None:
-        with closing(PostgresSession(self._url)) as session:
+        with closing(PostgresSession(self._url, self.one_write)) as session:
             self._look_at(session)
         super().migrate()
 
@@ -164,16 +164,18 @@ class PostgresDatabase(Database):
             log.warning("a power cut can lose what was acknowledged", fsync=said["fsync"], pages=said["pages"])
 
     def check(self) -> None:
-        with closing(PostgresSession(self._url)) as session:
+        with closing(PostgresSession(self._url, self.one_write)) as session:
             session.rows("SELECT pk FROM pack LIMIT 1", {})
             if session.rows("SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::bool", {})[0][0]:
                 raise StoreUnavailable("the database takes no writes just now")
 
     @contextmanager
-    def turn(self, name: str) -> Iterator[bool]:
-        """Held by a connection of its own, so that it ends with the process."""
-        with closing(PostgresSession(self._url)) as session:
-            yield session.rows("SELECT pg_try_advisory_lock(:key)", {"key": lock_keys([name])[0]})[0][0]
+    def turns(self, names: Iterable[str]) -> Iterator[set[str]]:
+        """Held by a connection of their own, so that they end with the process."""
+        keys = {lock_keys([name])[0]: name for name in names}
+        with closing(PostgresSession(self._url, self.one_write)) as session:
+            tried = session.rows(_TRY, {"keys": list(keys)})
+            yield {keys[row["key"]] for row in tried if row["ours"]}
 
     def claim(self, *, alone: bool) -> Claim:
         return _PostgresClaim(self.session, alone)
@@ -191,7 +193,8 @@ class PostgresSession(Session):
 
     kind = "postgresql"
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, one_write: OneWrite) -> None:
+        self._one_write = one_write
         with _faults():
             self._raw = _connected(url, _OPTIONS, autocommit=True, row_factory=_by_index_and_name)
             self._cursor = self._raw.cursor()
@@ -202,7 +205,7 @@ class PostgresSession(Session):
     @contextmanager
     def write(self) -> Iterator[None]:
         # Statements without an answer do not wait for one: the next that has one, or the commit, waits for all.
-        with _faults(), self._raw.pipeline(), self._raw.transaction():
+        with self._one_write.opened(), _faults(), self._raw.pipeline(), self._raw.transaction():
             yield
 
     @contextmanager
@@ -275,6 +278,7 @@ class _PostgresClaim(Claim):
 
 #: In the order of the list, which is the same for everybody.
 _LOCK = "SELECT pg_advisory_xact_lock(key) FROM unnest(CAST(:keys AS bigint[])) AS key"
+_TRY = "SELECT key, pg_try_advisory_lock(key) AS ours FROM unnest(CAST(:keys AS bigint[])) AS key"
 _PARAMETER = re.compile(r"(?<![:\w]):(\w+)")
 
 

@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from huitong.base.errors import OurFault, StoreFull, StoreUnavailable
-from huitong.store.database import Claim, Database, Session
+from huitong.store.database import Claim, Database, OneWrite, Session
 from huitong.store.files import free_bytes
 
 _PRAGMAS = (
@@ -50,14 +50,19 @@ class SqliteDatabase(Database):
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        with self._faults(), self._engine.connect().execution_options(**_WRITE) as connection, connection.begin():
+        with (
+            self.one_write.opened(),
+            self._faults(),
+            self._engine.connect().execution_options(**_WRITE) as connection,
+            connection.begin(),
+        ):
             yield connection
 
     def lock(self, write: Connection, names: Iterable[str]) -> None:
         """Who writes is alone."""
 
     def session(self) -> Session:
-        return SqliteSession(self.path)
+        return SqliteSession(self.path, self.one_write)
 
     def check(self) -> None:
         uri = f"{self.path.absolute().as_uri()}?mode=rw"  # never makes a file
@@ -70,9 +75,9 @@ class SqliteDatabase(Database):
             raw.execute("ROLLBACK")
 
     @contextmanager
-    def turn(self, name: str) -> Iterator[bool]:
+    def turns(self, names: Iterable[str]) -> Iterator[set[str]]:
         """Of the processes on one folder only `serve` takes turns, and there is one of it."""
-        yield True
+        yield set(names)
 
     def claim(self, *, alone: bool) -> Claim:
         """The lock of the data folder says it for this file (`store`)."""
@@ -88,8 +93,8 @@ class SqliteSession(Session):
     kind = "sqlite"
     broken = False
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, one_write: OneWrite) -> None:
+        self._path, self._one_write = path, one_write
         with _faults(path):
             self._raw = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
             try:
@@ -102,7 +107,7 @@ class SqliteSession(Session):
 
     @contextmanager
     def write(self) -> Iterator[None]:
-        with _faults(self._path):
+        with self._one_write.opened(), _faults(self._path):
             self._raw.execute("BEGIN IMMEDIATE")
             try:
                 yield
