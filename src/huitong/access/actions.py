@@ -84,6 +84,28 @@ class Access:
             raise NotAllowed("the token is not known")
         return self._sending(found, found.code, "http", host)
 
+    def by_certificate(self, certificate: Certificate, host: str) -> Work:
+        """The institution whose system has shown this certificate over HTTPS. Raises NotAllowed."""
+        found = self.directory.by_certificate(certificate, host)
+        if found is None:
+            raise NotAllowed(f"the certificate is not known from {host}")
+        return self._sending(found, found.code, "http", host)
+
+    def system(
+        self, authorization: str | None, host: str, need: Need | None = None, certificate: Certificate = NO_CERTIFICATE
+    ) -> Work:
+        """As `by_token`, and without a token by the certificate that was shown.
+
+        Raises NotAllowed also for a token that is shown with another institution's certificate.
+        """
+        if not authorization and certificate.known_as:
+            return self.by_certificate(certificate, host)
+        work = self.by_token(authorization, host, need)
+        owners = self.directory.owners(certificate)
+        if owners and work.asker.kind is Kind.SYSTEM and work.institution not in owners:
+            raise NotAllowed("the certificate is another institution's than the token")
+        return work
+
     def _by_access_token(self, token: str, host: str, need: Need | None) -> Work:
         found = self.systems.by_token(token, host)
         institution = self.directory.get(found.client.institution) if found else None
@@ -123,22 +145,25 @@ class Access:
         *,
         cookie: str | None = None,
         share: str | None = None,
+        certificate: Certificate = NO_CERTIFICATE,
     ) -> Work:
-        """May search and view: an institution with its token, who has a link, who is signed in, or an address in
-        `readers`.
+        """May search and view: an institution with its token, who has a link, who is signed in, an institution with its
+        certificate, or an address in `readers`.
 
         `need` as in `by_token`; `share` is the cookie of a link. Raises LinkEnded where that has ended and nobody is
         signed in. Raises NotSignedIn, also where a session has ended, whatever the address may: who was
         signed out must not see more than before. Raises NotAllowed.
         """
         if authorization:
-            return self.by_token(authorization, host, need)
+            return self.system(authorization, host, need, certificate)
         if share and (asker := self.sharing.sessions.asker(share)) is not None:
             return self._work(asker, "http", host, may_send=False)
         if cookie:
             return self.by_session(cookie, host)
         if share:
             raise LinkEnded()
+        if certificate.known_as:
+            return self.by_certificate(certificate, host)
         if not _is_within(host, self._store.settings.readers):
             raise NotSignedIn(f"{host} may not read without a token or a session")
         return self._work(Asker(Kind.OPEN, host), "http", host, may_send=False)

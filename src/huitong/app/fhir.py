@@ -22,7 +22,7 @@ from huitong import __version__
 from huitong.access.actions import SESSION_COOKIE, Access
 from huitong.access.model import Need
 from huitong.access.work import Work
-from huitong.base.caller import host_of
+from huitong.base.caller import certificate_of, host_of
 from huitong.base.errors import (
     BadRequest,
     HuitongError,
@@ -65,7 +65,8 @@ class _Call:
         """The key for reading ("r") or searching ("s") resources of a type. Raises NotSignedIn, NotAllowed."""
         cookie = self.request.cookies.get(SESSION_COOKIE)
         authorization = self.request.headers.get("authorization")
-        return self.access.reader(authorization, host_of(self.request), Need(resource, letter), cookie=cookie)
+        need, shown = Need(resource, letter), certificate_of(self.request)
+        return self.access.reader(authorization, host_of(self.request), need, cookie=cookie, certificate=shown)
 
     @property
     def strict(self) -> bool:

@@ -13,13 +13,16 @@ import asyncio
 import contextlib
 import socket
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import uvicorn
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+from huitong.app.certificates import Certified
 from huitong.app.zerocopy import Bounds, ZeroCopyProtocol, bounded
 from huitong.base.errors import SettingsError
+from huitong.base.setting_kinds import Network
 
 
 class _Server(uvicorn.Server):
@@ -60,18 +63,23 @@ async def serve_http(
     grace_s: float = 20.0,
     started: Callable[[int], None] = lambda port: None,
     trusted_proxies: str = "",
+    certificate_proxies: Sequence[Network] = (),
     tls: ssl.SSLContext | None = None,
     bounds: Bounds | None = None,
 ) -> None:
     """Serve the ASGI `app` until `stop` is set; then finish running responses, for at most `grace_s` seconds.
 
     `started` is told the port once connections are accepted. Only the addresses in `trusted_proxies`
-    (comma-separated) may say in X-Forwarded-For who their client is. `bounds` are of connections. Raises SettingsError
+    (comma-separated) may say in X-Forwarded-For who their client is, only those in `certificate_proxies` in Client-Cert
+    which certificate it has shown. `bounds` are of connections. Raises SettingsError
     if the address is taken.
     """
     listener = listen(host, port)
+    if trusted_proxies:
+        app = ProxyHeadersMiddleware(app, trusted_proxies)
     config = uvicorn.Config(
-        app,
+        # Outermost: it has to know the proxy itself.
+        Certified(app, certificate_proxies),
         http=bounded(bounds) if bounds is not None else ZeroCopyProtocol,
         ws="none",
         interface="asgi3",
@@ -79,8 +87,7 @@ async def serve_http(
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=bool(trusted_proxies),
-        forwarded_allow_ips=trusted_proxies or None,
+        proxy_headers=False,
         timeout_keep_alive=75,
         timeout_graceful_shutdown=max(1, round(grace_s)),
         ssl_context_factory=(lambda *_: tls) if tls is not None else None,

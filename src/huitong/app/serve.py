@@ -57,7 +57,7 @@ async def serve(settings: Settings, started: Callable[[Serving], None] = lambda 
     spare_the_collector()
     _allow_many_files()
     check_keys(settings)
-    https = _tls("HTTP", settings.http_certificate, settings.http_key)
+    https = _https(settings)
     archive = open_now(settings)
     settler, matcher = imaging.Settler(archive.store), people.Matcher(archive.access.local)
     dimse = DimseServer(_dimse_service(archive))
@@ -87,6 +87,7 @@ async def serve(settings: Settings, started: Callable[[Serving], None] = lambda 
             started=accepting,
             tls=https,
             trusted_proxies=",".join(map(str, settings.trusted_proxies)),
+            certificate_proxies=settings.certificate_proxies,
             bounds=Bounds(
                 settings.max_http_connections,
                 settings.max_http_connections_of_one,
@@ -144,9 +145,19 @@ def _doors(settings: Settings, dimse_port: int, dimse_tls_port: int | None, mllp
     return {"dimse": dimse_port, "aet": settings.ae_title, **there}
 
 
-def _tls(name: str, certificate: Path | None, *files: Path | None) -> ssl.SSLContext | None:
-    """None without a certificate; `files` as `TlsFiles` has them. Raises SettingsError."""
-    return server_context(TlsFiles(certificate, *files), name) if certificate is not None else None
+def _tls(
+    name: str, certificate: Path | None, key: Path | None, clients: Path | None, revoked: Path | None
+) -> ssl.SSLContext | None:
+    """None without a certificate. Raises SettingsError."""
+    return server_context(TlsFiles(certificate, key, clients, revoked), name) if certificate is not None else None
+
+
+def _https(settings: Settings) -> ssl.SSLContext | None:
+    """Systems may show a certificate, people have none. Raises SettingsError."""
+    if settings.http_certificate is None:
+        return None
+    own = settings.http_certificate, settings.http_key
+    return server_context(TlsFiles(*own, settings.http_clients, settings.http_revoked, optional=True), "HTTP")
 
 
 async def _listen_tls(dimse: DimseServer, settings: Settings) -> int | None:  # type: ignore[type-arg]

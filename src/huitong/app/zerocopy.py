@@ -22,7 +22,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.server import ServerState
 
+from huitong.base.caller import CERTIFICATE
 from huitong.base.setting_kinds import Network, is_within
+from huitong.base.tls import NO_CERTIFICATE, shown
 
 #: One recv(2); what asyncio would allocate anew for each.
 _RECEIVE_BYTES = 256 * 1024
@@ -318,6 +320,7 @@ class ZeroCopyProtocol(HttpToolsProtocol, asyncio.BufferedProtocol):
         #: Ends a connection whose header does not get across; uvicorn's own timer ends with the first octet.
         self._header_timer: asyncio.TimerHandle | None = None
         self._host: str | None = None
+        self._certificate = NO_CERTIFICATE
 
     # --- receiving ---
 
@@ -330,6 +333,7 @@ class ZeroCopyProtocol(HttpToolsProtocol, asyncio.BufferedProtocol):
             transport.abort()
             return
         self._host = host
+        self._certificate = shown(transport)
         self._header_timer = self.loop.call_later(self.bounds.header_s, self._header_late)
 
     def _header_late(self) -> None:
@@ -369,6 +373,8 @@ class ZeroCopyProtocol(HttpToolsProtocol, asyncio.BufferedProtocol):
         self._header_bytes = 0
         if self._header_timer is None:
             self._header_timer = self.loop.call_later(self.bounds.header_s, self._header_late)
+        if self._certificate is not NO_CERTIFICATE:
+            cast("dict[str, Any]", self.scope)[CERTIFICATE] = self._certificate
         # TLS encrypts in this process, so there is nothing for the kernel to send by itself.
         if self.scheme == "http" and sys.platform == "linux":
             cast("dict[str, Any]", self.scope)["extensions"] = _EXTENSIONS

@@ -86,6 +86,14 @@ class Settings:
     http_key: Path | None = _row(
         None, kinds.OPTIONAL_PATH, "",
         "Private key (PEM) of that certificate. Empty: in the same file.")
+    http_clients: Path | None = _row(
+        None, kinds.OPTIONAL_PATH, "",
+        "Authorities (PEM) by one of which the certificate of a system that shows one over HTTPS must be signed."
+        " Whoever shows none is served as before. Empty: none is asked for.")
+    http_revoked: Path | None = _row(
+        None, kinds.OPTIONAL_PATH, "",
+        "Revoked certificates (CRL, PEM) of the authorities in `http_clients`: one list of each, in one file, none of"
+        " them past its nextUpdate. Empty: nobody looks.")
     dimse: Address = _row(
         Address("", 11112), kinds.PORT, "",
         "Where DICOM associations are accepted. A bare port listens on the host of `http`.")
@@ -218,6 +226,10 @@ class Settings:
     trusted_proxies: tuple[Network, ...] = _row(
         (), kinds.NETWORKS, "",
         "Proxies that are believed when they say in X-Forwarded-For and X-Forwarded-Proto who asks. Nobody else is.")
+    certificate_proxies: tuple[Network, ...] = _row(
+        (), kinds.NETWORKS, "",
+        "Proxies that ask systems for a certificate, hold it against the authorities and say in the header Client-Cert"
+        " (RFC 9440) which it was, and put it there over whatever the caller wrote. Nobody else is believed.")
     requests_per_s: float = _row(
         1000.0, kinds.NUMBER, "requests a second",
         "Requests that one address may make in the long run; more are answered 429. A hospital may be one address."
@@ -343,15 +355,16 @@ class Settings:
             object.__setattr__(self, "dimse_tls", replace(self.dimse_tls, host=self.http.host))
         if self.mllp_certificate is None and (self.mllp_key or self.mllp_clients):
             raise SettingsError("`mllp_key` and `mllp_clients` go with `mllp_certificate`, which is empty")
-        if self.http_certificate is None and self.http_key:
-            raise SettingsError("`http_key` goes with `http_certificate`, which is empty")
+        if self.http_certificate is None and (self.http_key or self.http_clients):
+            raise SettingsError("`http_key` and `http_clients` go with `http_certificate`, which is empty")
         if (self.dimse_certificate is None) != (self.dimse_tls is None):
             raise SettingsError("`dimse_tls` and `dimse_certificate` go together, and one of them is empty")
         if self.dimse_certificate is None and (self.dimse_key or self.dimse_clients):
             raise SettingsError("`dimse_key` and `dimse_clients` go with `dimse_certificate`, which is empty")
         self._check_provider()
-        if (self.dimse_revoked and not self.dimse_clients) or (self.mllp_revoked and not self.mllp_clients):
-            raise SettingsError("`dimse_revoked` goes with `dimse_clients`, `mllp_revoked` with `mllp_clients`")
+        for door in ("http", "dimse", "mllp"):
+            if getattr(self, f"{door}_revoked") and not getattr(self, f"{door}_clients"):
+                raise SettingsError(f"`{door}_revoked` goes with `{door}_clients`, which is empty")
         if self.page_rows > self.page_rows_limit:
             raise SettingsError(
                 f"`page_rows` ({self.page_rows}) is more than `page_rows_limit` ({self.page_rows_limit})"

@@ -42,6 +42,8 @@ class TlsFiles:
     clients: Path | None = None
     #: Certificates that those authorities have taken back (CRL); None where nobody looks.
     revoked: Path | None = None
+    #: Whether a caller may also show none; one that is shown must be good all the same.
+    optional: bool = False
 
     def state(self) -> object:
         """Is another when a file is."""
@@ -111,7 +113,10 @@ def _context(files: TlsFiles, name: str) -> ssl.SSLContext:
         context.load_cert_chain(files.certificate, files.key)
         if files.clients is not None:
             context.load_verify_locations(files.clients)
-            context.verify_mode = ssl.CERT_REQUIRED
+            context.verify_mode = ssl.CERT_OPTIONAL if files.optional else ssl.CERT_REQUIRED
+            # A session that is taken up again shows what was good then: each caller shows its certificate anew.
+            context.num_tickets = 0
+            context.options |= ssl.OP_NO_TICKET
         if files.revoked is not None:
             context.load_verify_locations(files.revoked)
             context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
@@ -143,7 +148,12 @@ def shown(transport: asyncio.BaseTransport) -> Certificate:
     """What the caller has shown."""
     spoken = transport.get_extra_info("ssl_object")
     der = spoken.getpeercert(binary_form=True) if spoken is not None else None
-    return Certificate(hashlib.sha256(der).hexdigest(), _names(der)) if der else NO_CERTIFICATE
+    return certificate_of(der) if der else NO_CERTIFICATE
+
+
+def certificate_of(der: bytes) -> Certificate:
+    """What others know a certificate by; who signed it is not looked at here."""
+    return Certificate(hashlib.sha256(der).hexdigest(), _names(der))
 
 
 def certificate_name(text: str) -> str:

@@ -145,9 +145,11 @@ def _fault_of(kind: Kind, row: Row) -> _Fault:
     if kind.name == "endpoints":
         if row["ae_title"] and row["kind"] != "dicom-dimse":
             return "ae_title", Refused("只有 DICOM（DIMSE）接入点才有 AE 标题", "belongs to dicom-dimse alone")
-        if not (row["address"] or row["ae_title"] or row["networks"] or row["token_sha256"]):
+        known_by = ("address", "ae_title", "networks", "token_sha256", "certificate_sha256", "certificate_name")
+        if not any(row.get(each) for each in known_by):
             return "address", Refused(
-                "没有地址、AE 标题、网段或令牌", "there is no address, AE title, network or token"
+                "没有地址、AE 标题、网段、令牌或证书",
+                "there is no address, AE title, network, token or certificate",
             )
     return None
 

@@ -23,6 +23,8 @@ class _Picture:
     by_certificate: dict[str, set[str]] = field(default_factory=dict)
     #: From where any institution calls.
     networks: set[Network] = field(default_factory=set)
+    #: All that list a certificate.
+    certified: list[Caller] = field(default_factory=list)
 
 
 class Directory:
@@ -55,6 +57,8 @@ class Directory:
             picture.networks.update(each.networks)
             for ae in each.ae_titles:
                 picture.by_ae.setdefault(ae, []).append(each)
+            if each.certificates:
+                picture.certified.append(each)
             for shown in each.certificates:
                 picture.by_certificate.setdefault(shown, set()).add(each.institution)
             for digest in each.token_sha256:
@@ -77,6 +81,17 @@ class Directory:
         """
         now = self._now
         return _first(now, now.by_ae.get(ae_title, ()), host, certificate)
+
+    def by_certificate(self, certificate: Certificate, host: str) -> Institution | None:
+        """Whose certificate this is, shown by `host`; None where the directory lists it for nobody or for several."""
+        now = self._now
+        owners = self.owners(certificate)
+        fits = any(each.institution in owners and _fits(each, host, certificate) for each in now.certified)
+        return now.by_code[next(iter(owners))] if len(owners) == 1 and fits else None
+
+    def owners(self, certificate: Certificate) -> frozenset[str]:
+        """Codes of the institutions for which the directory lists it, by fingerprint or name."""
+        return _owners(self._now, certificate)
 
     def by_token(self, token: str, host: str) -> Institution | None:
         """Whose token this is. Looked up by its digest, so that the time taken says nothing about the token."""
@@ -113,12 +128,16 @@ class Directory:
 
 
 def _first(now: _Picture, callers: Iterable[Caller], host: str, certificate: Certificate) -> Institution | None:
-    listed = [now.by_certificate[each] for each in certificate.known_as if each in now.by_certificate]
-    owners = set[str]().union(*listed) if listed else None
+    owners = _owners(now, certificate)
     for each in callers:
-        if (owners is None or each.institution in owners) and _fits(each, host, certificate):
+        if (not owners or each.institution in owners) and _fits(each, host, certificate):
             return now.by_code[each.institution]
     return None
+
+
+def _owners(now: _Picture, certificate: Certificate) -> frozenset[str]:
+    listed = (now.by_certificate.get(each, ()) for each in certificate.known_as)
+    return frozenset[str]().union(*listed)
 
 
 def _fits(caller: Caller, host: str, certificate: Certificate) -> bool:

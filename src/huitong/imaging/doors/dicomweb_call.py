@@ -13,7 +13,7 @@ from starlette.requests import Request
 from huitong.access.actions import SESSION_COOKIE, SHARE_COOKIE, SHARE_COOKIE_EVERYWHERE, Access
 from huitong.access.model import Kind, Need
 from huitong.access.work import Work
-from huitong.base.caller import host_of
+from huitong.base.caller import certificate_of, host_of
 from huitong.imaging import actions
 from huitong.imaging.model import StoredInstance
 from huitong.wire.accept import Accepted, parse_accept
@@ -48,7 +48,8 @@ class Call:
         cookies, need = self.request.cookies, _SEARCH if self._searches else _READ
         cookie = cookies.get(SESSION_COOKIE)
         share = cookies.get(SHARE_COOKIE) or (None if cookie else cookies.get(SHARE_COOKIE_EVERYWHERE))
-        return self.access.reader(self.authorization, self.host, need, cookie=cookie, share=share)
+        shown = certificate_of(self.request)
+        return self.access.reader(self.authorization, self.host, need, cookie=cookie, share=share, certificate=shown)
 
     @property
     def is_shared(self) -> bool:

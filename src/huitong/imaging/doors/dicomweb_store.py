@@ -11,6 +11,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from huitong.access.work import Work
+from huitong.base.caller import certificate_of
 from huitong.base.errors import (
     BadRequest,
     HuitongError,
@@ -45,9 +46,9 @@ _REMEMBERED_BYTES = 16 * 1024
 
 async def store(call: Call) -> Response:
     """Keeps every instance that can be kept. Raises NotSignedIn, NotAllowed, UnsupportedMedia, BadRequest before."""
-    work = call.access.by_token(call.authorization, call.host, STORE)
+    work = call.access.system(call.authorization, call.host, STORE, certificate_of(call.request))
     if call.institution is not None and call.institution != work.institution:
-        raise NotAllowed(f"this token is not of {call.institution}")
+        raise NotAllowed(f"who asks is not of {call.institution}")
     boundary = _boundary(call.request.headers.get("content-type", ""))
     receiver = _Receiver(work, call.parts.get("study"))
     try:
