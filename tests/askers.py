@@ -57,8 +57,8 @@ class KnowingAccess(Access):
     def reader(self, *shown: Any, **more: Any) -> Work:
         return self._given() or super().reader(*shown, **more)
 
-    def by_token(self, authorization: str | None, host: str) -> Work:
-        return self._given() or super().by_token(authorization, host)
+    def system(self, *shown: Any, **more: Any) -> Work:
+        return self._given() or super().system(*shown, **more)
 
     def registrar(self, *shown: Any, **more: Any) -> Work:
         found = self._given()
