@@ -188,7 +188,28 @@ def test_on_a_desk_the_viewer_opens_with_the_name_masked(
     tab.screenshot(path=pictures / "shared-viewer.png")
     assert [each for each in refused if "dicom-web" in each] == []
     assert "*" in tab.inner_text("body")
+
+    own = home.person(chromium)
+    shares = own.new_page()
+    shares.goto("/me/shares")
+    shares.click("main .shares button >> nth=0")
+    expect(shares.locator("[role=status]")).to_be_visible()
+    own.close()
+    tab.reload()  # the viewer asks for the study anew, and its own page would say that there is none
+    tab.wait_for_url(re.compile(r"/look/TAIYUAN/"))
+    expect(tab.locator("h1")).to_have_text("这个链接已失效")
     stranger.close()
+
+
+def test_who_is_signed_in_is_not_told_of_links_where_a_study_is_not_there(
+    chromium: Browser, ohif: None, home: Home
+) -> None:
+    own = home.person(chromium)
+    tab = own.new_page()
+    tab.goto("/viewer?StudyInstanceUIDs=1.2.3&institution=TAIYUAN")
+    tab.wait_for_timeout(3000)
+    assert "/look/" not in tab.url
+    own.close()
 
 
 def _secret(link: str) -> str:

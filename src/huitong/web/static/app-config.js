@@ -34,16 +34,36 @@
   };
   const here = () => location.pathname + location.search;
   const { send } = XMLHttpRequest.prototype;
+  const { fetch } = window;
+
+  // Whoever came by a link is told when that has ended, by the page that says so on phones. What is refused and what
+  // is not there are one answer here, so the page is asked which it is.
+  let asking = false;
+  const toEnd = async status => {
+    const study = query.get('StudyInstanceUIDs');
+    if (status !== 404 || !institution || !study || asking || leaving) return;
+    asking = true;
+    const look = `/look/${encodeURIComponent(institution)}/${encodeURIComponent(study)}`;
+    const said = await fetch(look, { headers: { Accept: 'application/problem+json' } });
+    const { type = '' } = said.status === 404 ? await said.json() : {};
+    asking = false;
+    if (!type.endsWith('link-ended')) return;
+    leaving = true;
+    location.replace(look);
+  };
+  const leave = (status, from) => {
+    signIn(status, from);
+    toEnd(status).catch(() => { asking = false; });
+  };
   XMLHttpRequest.prototype.send = function (...body) {
     const from = here();
-    this.addEventListener('loadend', () => signIn(this.status, from));
+    this.addEventListener('loadend', () => leave(this.status, from));
     return send.apply(this, body);
   };
-  const { fetch } = window;
   window.fetch = async (...asked) => {
     const from = here();
     const answer = await fetch(...asked);
-    signIn(answer.status, from);
+    leave(answer.status, from);
     return answer;
   };
 
