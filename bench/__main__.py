@@ -12,11 +12,10 @@ from typing import Any
 import click
 
 from bench import access as deciding
-from bench import audit_rate
+from bench import audit_rate, profiling, report_growth, report_ohif
 from bench import costs as costing
 from bench import growth as growing
 from bench import ohif as viewing
-from bench import profiling, report_growth, report_ohif
 from bench.growth import HOMES, SIZES, Grown
 from bench.matching import measuring
 from bench.ohif import Seen
