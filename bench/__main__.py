@@ -253,6 +253,7 @@ def audit(folder: Path, **chosen: Any) -> None:
 def matching(folder: Path, parts: tuple[str, ...], homes: tuple[str, ...], **chosen: Any) -> None:
     """Match people: FEBRL beside Splink and recordlinkage, a made population, the look-up; `--part train` trains anew.
 
+    Training fails where the model is not the same again, and tells which values are others.
     Splink and recordlinkage go into run/matching-venv. A million people take about a quarter of an hour of one
     processor; a look-up among ten million an hour to fill and up to 20 GB, on one database after the other.
     """

@@ -38,7 +38,8 @@ Two registrations are held against the rules in this order, and the first that h
 records are one person's from then on. **Asked** (待人工核对): a human says in the work list, and while a question about
 one of them is open neither is joined with anybody. **Apart** (不是同一人): nothing happens. Beside the pair itself the
 persons count: what a human has kept apart the machine never joins, nor two persons of whom any records prove that they
-are two. Certificates are compared as written by [their kind](../../src/huitong/people/identifiers.py): a wrong check
+are two; and what is `likely` is asked about, not joined, where another record of either person holds `twin-or-misspelt`
+against it. Certificates are compared as written by [their kind](../../src/huitong/people/identifiers.py): a wrong check
 digit proves nothing. `likely` and `possible` go by the score, whose thresholds stand in
 `src/huitong/catalog/matching.toml`. The tests run every case below, both ways round."""
 POLICY_INTRODUCTION = """
@@ -193,6 +194,7 @@ def _of_rule(cases: list[dict[str, object]], name: str) -> Iterator[str]:
     for case in found:
         facts = [f"the study is of {'the own' if case['subject'] == 'here' else 'another'} institution"]
         facts += [str(fact) for fact in case.get("facts", ())]  # type: ignore[attr-defined]
+        facts += ["with an access token"] if case.get("token") else []
         facts += [f"{kind}: {', '.join(case[kind])}" for kind in ("sensitive", "consented") if kind in case]  # type: ignore[arg-type]
         yield f"| {case['title']} | {case['asker']} | `{case['action']}` | {'; '.join(facts)} |"
 

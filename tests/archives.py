@@ -115,5 +115,5 @@ def signed_in(archive: TestArchive, name: str, *roles: Role, institution: str | 
     """
     accounts = archive.access.accounts
     whose = {"institution": institution, "roles": frozenset(roles), "person": person}
-    accounts.add(archive.access.local(), name, PASSWORD, **whose)
+    accounts.add(archive.access.local(), name, PASSWORD, **whose, known=False)
     return accounts.sign_in(name, PASSWORD, "127.0.0.1").secret

@@ -179,3 +179,18 @@ def test_a_deployment_sets_what_is_a_setting_to_what_it_takes(name: str) -> None
     assert said
     loaded = load({}, said)
     assert {f"{PREFIX}{row}".upper() for row, source in loaded.sources.items() if source == "environment"} == set(said)
+
+
+def test_every_door_that_a_deployment_opens_is_reached_from_outside() -> None:
+    text = _text("deploy/kubernetes.yaml")
+    doors = {door.lower(): int(port) for door, port in re.findall(r"HUITONG_(HTTP|DIMSE|MLLP): \S+:(\d+)", text)}
+    listening = re.findall(r"\{name: (\w+), containerPort: (\d+)\}", text)
+    served = re.findall(r"\{name: (\w+), port: (\d+), targetPort: (\w+)\}", text)
+    assert sorted(doors) == ["dimse", "http", "mllp"]
+    assert {name: int(port) for name, port in listening} == doors
+    assert {name: int(port) for name, port, target in served if name == target} == doors
+    exposed = re.search(r"^EXPOSE (.*)$", _text("deploy/Containerfile"), re.MULTILINE)
+    assert exposed
+    assert sorted(map(int, exposed[1].split())) == sorted(doors.values())
+    composed = re.findall(r"HUITONG_([A-Z]+): \"0\.0\.0\.0:", _text("deploy/compose.yaml"))
+    assert {name.lower() for name in composed} == set(doors)

@@ -13,9 +13,11 @@ from typing import Any
 
 from bench import procs
 from bench.matching import lookup, population
+from huitong.people.comparing import MODEL_FILE
 
 ROOT = Path(__file__).resolve().parents[2]
 VENV = ROOT / "run" / "matching-venv"
+MODEL = ROOT / "src" / "huitong" / "people" / MODEL_FILE
 #: In docs/benchmarks.md.
 BEGIN, END = "<!-- matching: made by `python -m bench report` -->", "<!-- /matching -->"
 HOMES = lookup.HOMES
@@ -53,8 +55,26 @@ def _in_venv(module: str, *arguments: str) -> None:
 
 
 def _train(_options: Options, say: Callable[[str], None]) -> None:
+    """Leaves the new model in the place of the one that was kept. Raises SystemExit where it is not the same."""
     say("training")
+    kept = MODEL.read_text("utf-8")
     _in_venv("bench.matching.train")
+    made = MODEL.read_text("utf-8")
+    if made != kept:
+        told = differences(json.loads(kept), json.loads(made)) or ["the same values, written otherwise"]
+        raise SystemExit("\n".join([f"training: {MODEL.relative_to(ROOT)} is another now", *told]))
+    say("training: the same model again, byte for byte")
+
+
+def differences(kept: Any, made: Any, path: str = "") -> list[str]:
+    """What differs between two values of JSON, as `path: kept -> made`."""
+    if isinstance(kept, dict) and isinstance(made, dict):
+        pairs = ((f"{path}/{key}", kept.get(key), made.get(key)) for key in sorted({*kept, *made}))
+    elif isinstance(kept, list) and isinstance(made, list) and len(kept) == len(made):
+        pairs = ((f"{path}/{at}", *both) for at, both in enumerate(zip(kept, made, strict=True)))
+    else:
+        return [] if kept == made else [f"{path}: {kept} -> {made}"]
+    return [line for where, one, other in pairs for line in differences(one, other, where)]
 
 
 def _febrl(options: Options, say: Callable[[str], None]) -> Any:
@@ -119,6 +139,7 @@ def _population_table(found: Mapping[str, Any]) -> list[str]:
         f"| joined by the score (recall) | {found['joined']:,} | {found['recall']:.4f} |",
         f"| joined, if only by way of a third | {found['joined_by_way']:,} | {found['joined_by_way'] / true:.4f} |",
         f"| a human is asked | {found['asked']:,} | {found['asked'] / true:.4f} |",
+        *_doubted(found),
         f"| of two people: joined (precision) | {found['false_count']:,} | {found['precision']:.6f} |",
         f"| of two people: a human is asked | {found['asked_falsely']:,} | |",
     ]  # fmt: skip
@@ -134,6 +155,15 @@ def _population_table(found: Mapping[str, Any]) -> list[str]:
         *([""] if told else []),
         *told,
     ]
+
+
+def _doubted(found: Mapping[str, Any]) -> list[str]:
+    """Of results that have it: joins of a pair that the other records of one certificate turn into questions."""
+    if "doubted" not in found:
+        return []
+    right, false = found["doubted"], found["doubted_falsely"]
+    shown = f"{right:,} | {right / found['true']:.4f}; of two people {false:,}"
+    return [f"| of these, as another record may be a twin's | {shown} |"]
 
 
 def _lookup_table(found: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -1,7 +1,8 @@
 """A made population, matched: every pair that shares a key is scored, and what the machine would do held to the truth.
 
 All records are compared with all, as they would be if each came after the others; certificates count by their weight
-alone, so that what is measured is the score and not the rules before it.
+alone, so that what is measured is the score and not the rules before it. As in the index the persons count beside the
+pair: nobody is joined with whom a record of the same certificate holds to be perhaps a twin (`matching.match`).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from huitong.catalog.matching import MATCHING
 from huitong.cli.simulate import Person, Record, people, records
 from huitong.people.comparing import Score, keys_of, score
 from huitong.people.model import Demographics
+from huitong.people.rules import Pair
 
 #: A key of more records is passed over, as the look-up passes over it.
 MOST_OF_A_KEY = 50
@@ -45,6 +47,9 @@ class Matched:
     joined_by_way: int = 0
     asked: int = 0
     asked_falsely: int = 0
+    #: Joins of a pair that are questions, since a record of the same certificate may be a twin's: right and false ones.
+    doubted: int = 0
+    doubted_falsely: int = 0
     #: (what they are, record, record, weight in bits)
     false_joins: list[tuple[str, str, str, float]] = field(default_factory=list)
     false_count: int = 0
@@ -84,7 +89,7 @@ def run(count: int, seed: int, say: Callable[[str], None]) -> Matched:
     matched.seconds["keys"] = time.perf_counter() - started
     say(f"population: {matched.candidates:,} pairs share a key")
     started = time.perf_counter()
-    _judge(known, sent, pairs, matched, say)
+    _Judged(known, sent, matched).judge(pairs, say)
     matched.seconds["scoring"] = time.perf_counter() - started
     return matched
 
@@ -126,24 +131,59 @@ def _candidates(sent: Sequence[Record], matched: Matched) -> NDArray[np.int64]:
     return np.stack((unique // len(sent), unique % len(sent)), axis=1)
 
 
-def _judge(
-    known: Sequence[Person],
-    sent: Sequence[Record],
-    pairs: NDArray[np.int64],
-    matched: Matched,
-    say: Callable[[str], None],
-) -> None:
-    sizes = Counter(record.person for record in sent)
-    matched.true = sum(size * (size - 1) // 2 for size in sizes.values())
-    parent = np.arange(len(sent))
-    hard: dict[str, Counter[str]] = {"twins": Counter(), "namesakes": Counter()}
-    for done, (one, other) in enumerate(pairs.tolist()):
-        a, b = sent[one], sent[other]
-        found = score(features_of(a), features_of(b))
+class _Judged:
+    """What is decided of the pairs, held to the truth."""
+
+    def __init__(self, known: Sequence[Person], sent: Sequence[Record], matched: Matched) -> None:
+        self._known, self._sent, self._matched = known, sent, matched
+        self._parent = np.arange(len(sent))
+        self._hard: dict[str, Counter[str]] = {"twins": Counter(), "namesakes": Counter()}
+        #: (record, record, weight in bits): joins without a common certificate.
+        self._likely: list[tuple[int, int, float]] = []
+        #: (record, certificate of another that may be of its twin)
+        self._doubtful: set[tuple[int, str]] = set()
+        sizes = Counter(record.person for record in sent)
+        matched.true = sum(size * (size - 1) // 2 for size in sizes.values())
+
+    def judge(self, pairs: NDArray[np.int64], say: Callable[[str], None]) -> None:
+        for done, (one, other) in enumerate(pairs.tolist()):
+            self._one(one, other)
+            if done % _TOLD_EVERY == 0:
+                say(f"population: {done:,} pairs scored, {self._matched.false_count} false joins")
+        for one, other, bits in self._likely:
+            self._count(one, other, self._of_persons(one, other), bits)
+        self._matched.joined_by_way = _together(self._sent, self._parent)
+        self._matched.hard = {kind: dict(counts) for kind, counts in self._hard.items()}
+        del self._matched.false_joins[_LISTED:]
+
+    def _one(self, one: int, other: int) -> None:
+        pair = Pair(features_of(self._sent[one]), features_of(self._sent[other]))
+        found = score(pair.a, pair.b)
         decision = decided(found)
-        kind = _relation(known[a.person], known[b.person])
-        if kind in hard:
-            hard[kind][decision] += 1
+        if decision == "ask" and pair.twin_or_misspelt:
+            self._doubtful.update(self._certified(one, other))
+        if decision == "join" and not pair.shared:
+            self._likely.append((one, other, found.weight_bits))
+        else:
+            self._count(one, other, decision, found.weight_bits)
+
+    def _certified(self, one: int, other: int) -> Iterator[tuple[int, str]]:
+        for record, by in ((one, other), (other, one)):
+            if self._sent[by].certificate:
+                yield record, self._sent[by].certificate
+
+    def _of_persons(self, one: int, other: int) -> str:
+        doubted = not self._doubtful.isdisjoint(self._certified(one, other))
+        same = self._sent[one].person == self._sent[other].person
+        self._matched.doubted += doubted and same
+        self._matched.doubted_falsely += doubted and not same
+        return "ask" if doubted else "join"
+
+    def _count(self, one: int, other: int, decision: str, bits: float) -> None:
+        a, b, matched = self._sent[one], self._sent[other], self._matched
+        kind = _relation(self._known[a.person], self._known[b.person])
+        if kind in self._hard:
+            self._hard[kind][decision] += 1
         if kind == "one person":
             matched.reached += 1
             matched.joined += decision == "join"
@@ -152,14 +192,9 @@ def _judge(
             matched.asked_falsely += decision == "ask"
             if decision == "join":
                 matched.false_count += 1
-                matched.false_joins.append((kind, _told(a), _told(b), round(found.weight_bits, 1)))
+                matched.false_joins.append((kind, _told(a), _told(b), round(bits, 1)))
         if decision == "join":
-            parent[_root(parent, one)] = _root(parent, other)
-        if done % _TOLD_EVERY == 0:
-            say(f"population: {done:,} pairs scored, {matched.false_count} false joins")
-    matched.joined_by_way = _together(sent, parent)
-    matched.hard = {kind: dict(counts) for kind, counts in hard.items()}
-    del matched.false_joins[_LISTED:]
+            self._parent[_root(self._parent, one)] = _root(self._parent, other)
 
 
 def decided(found: Score) -> str:

@@ -23,7 +23,7 @@ from huitong.access.accounts.tables import ACCOUNT, SESSION
 from huitong.access.actions import Access
 from huitong.access.model import Kind, Role
 from huitong.access.recalling import LOOK_S
-from huitong.base.errors import BadRequest, NotAllowed, NotFound, NotSignedIn
+from huitong.base.errors import BadRequest, NotAllowed, NotFound, NotSignedIn, PasswordToChoose
 from huitong.catalog.sign_in import SIGN_IN
 
 HERE = "127.0.0.1"
@@ -265,6 +265,51 @@ def test_what_is_changed_of_an_account_ends_its_sessions_and_stands_in_the_ledge
         kinds = tx.execute(text("SELECT kind FROM ledger WHERE subject = 'zhang' ORDER BY seq")).scalars().all()
     assert len(kinds) == 2
     assert kinds[0] == "access.account_added"
+
+
+def test_a_password_that_somebody_else_made_opens_nothing_until_there_is_another(archive: TestArchive) -> None:
+    accounts, operator = archive.access.accounts, archive.access.local()
+    accounts.add(operator, "zhang", "given by an admin", roles=frozenset({Role.DOCTOR}))
+    step = accounts.sign_in("zhang", "given by an admin", HERE)
+    assert step.session.stage is Stage.PASSWORD
+    with pytest.raises(PasswordToChoose):
+        archive.access.by_session(step.secret, HERE)
+    with pytest.raises(NotSignedIn):  # it is no code either
+        accounts.give_code(step.secret, "000000", HERE)
+    for refused in ("given by an admin", "short", "x" * (SIGN_IN.max_password + 1)):
+        with pytest.raises(BadRequest):
+            accounts.choose_password(step.secret, refused, HERE)
+    other = accounts.sign_in("zhang", "given by an admin", HERE)
+    full = accounts.choose_password(step.secret, "one of my own", HERE)
+    assert archive.access.by_session(full.secret, HERE).asker.name == "zhang"
+    for over in (step, other):  # whoever else knew the password, and was quicker to begin
+        with pytest.raises(NotSignedIn):
+            accounts.choose_password(over.secret, "another of my own", HERE)
+    with pytest.raises(NotSignedIn):
+        accounts.sign_in("zhang", "given by an admin", HERE)
+    assert accounts.sign_in("zhang", "one of my own", HERE).session.stage is Stage.FULL
+    line = next(each for each in auditing.lines(archive.store) if each.looked.detail.get("fact") == "password_set")
+    assert (line.looked.action, line.looked.rule, line.looked.id) == ("accounts.own", "own account", "zhang")
+    accounts.set_password(operator, "zhang", "reset by an admin")
+    assert accounts.sign_in("zhang", "reset by an admin", HERE).session.stage is Stage.PASSWORD
+
+
+def test_a_password_is_chosen_after_the_authenticator_and_in_time(archive: TestArchive) -> None:
+    hands = Hands()
+    accounts, operator = on(archive, hands, totp_roles="doctor"), archive.access.local()
+    accounts.add(operator, "zhang", "given by an admin", roles=frozenset({Role.DOCTOR}))
+    first = accounts.sign_in("zhang", "given by an admin", HERE)
+    assert first.session.stage is Stage.ENROL
+    with pytest.raises(NotSignedIn):
+        accounts.choose_password(first.secret, "one of my own", HERE)
+    code = pyotp.TOTP(first.session.enrolling).at(hands.now())
+    step = accounts.give_code(first.secret, code, HERE)
+    assert step.session.stage is Stage.PASSWORD
+    assert accounts.awaits_password(step.secret)
+    hands.move(SIGN_IN.code_s + 1)
+    assert not accounts.awaits_password(step.secret)
+    with pytest.raises(NotSignedIn):
+        accounts.choose_password(step.secret, "one of my own", HERE)
 
 
 def test_sessions_are_listed_and_ended_by_their_owner_and_by_an_admin_alone(archive: TestArchive) -> None:

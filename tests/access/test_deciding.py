@@ -18,11 +18,12 @@ CASES = tomllib.loads(files("huitong.access").joinpath("cases.toml").read_text("
 HERE, THERE = "YUNCHENG", "TAIYUAN"
 
 
-def asker(who: str) -> Asker:
-    """A doctor, a system …, of HERE where they are of an institution."""
+def asker(who: str, *, by_token: bool = False) -> Asker:
+    """A doctor, a system …, of HERE where they are of an institution; a system perhaps with an access token."""
     if who in set(Role):
         return Asker(Kind.STAFF, who, institution=HERE, roles=frozenset({Role(who)}))
-    return Asker(Kind(who), who, institution=HERE if who == "system" else None)
+    session = "token" if by_token else ""
+    return Asker(Kind(who), who, institution=HERE if who == "system" else None, session=session)
 
 
 def subject(case: dict[str, Any]) -> Subject:
@@ -33,7 +34,7 @@ def subject(case: dict[str, Any]) -> Subject:
 
 @pytest.mark.parametrize("case", CASES, ids=[case["title"] for case in CASES])
 def test_each_case_is_decided_as_it_says(case: dict[str, Any]) -> None:
-    found = decide(asker(case["asker"]), Action(case["action"]), subject(case))
+    found = decide(asker(case["asker"], by_token=case.get("token", False)), Action(case["action"]), subject(case))
     assert (found.allowed, found.rule) == ("says" in case, case.get("says", case.get("refused")))
     assert set(case.get("sensitive", ())) <= set(SENSITIVE)
 

@@ -6,7 +6,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from huitong.access.merkle import EMPTY, Frontier, consistency, continues, includes, inclusion, leaf_hash, root_of
+from huitong.access.merkle import (
+    EMPTY,
+    STEP,
+    Frontier,
+    consistency,
+    consistency_ranges,
+    continues,
+    includes,
+    inclusion,
+    leaf_hash,
+    range_root,
+    root_of,
+)
 
 #: Leaves, roots and proofs of the reference tests of google/certificate-transparency (merkletree) and Trillian.
 LEAVES = [
@@ -90,6 +102,29 @@ def test_a_beginning_is_proved_and_no_altered_one(size: int, data: st.DataObject
     assert not continues(first, root_of(leaves[:first]), size, root, [*path, EMPTY])
     assert not continues(first, root_of(leaves[:first]), size, EMPTY, path)
     assert not continues(0, EMPTY, size, root, path)
+
+
+@given(st.integers(1, 1100), st.data())
+def test_a_proof_is_the_same_from_few_kept_subtrees(size: int, data: st.DataObject) -> None:
+    leaves, kept = [_leaf(each) for each in range(size)], dict[tuple[int, int], bytes]()
+    grown = Frontier()
+    for leaf in leaves:
+        grown.add(leaf, lambda level, number, found: kept.__setitem__((level, number), found))
+    assert sorted(kept) == [(STEP, number) for number in range(size >> STEP)]
+    first = data.draw(st.integers(1, size))
+
+    def read(level: int, number: int, count: int) -> list[bytes]:
+        assert count <= 1 << STEP
+        return [leaves[each] if level == 0 else kept[level, each] for each in range(number, number + count)]
+
+    proof = [range_root(*each, read) for each in consistency_ranges(first, size)]
+    assert proof == consistency(leaves, first)
+    assert range_root(0, size, read) == root_of(leaves) == grown.root()
+
+
+def test_a_subtree_that_is_not_there_makes_no_proof() -> None:
+    with pytest.raises(LookupError):
+        range_root(0, 4, lambda level, number, count: LEAVES[:3])
 
 
 def test_what_is_in_no_tree_has_no_proof() -> None:

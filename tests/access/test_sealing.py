@@ -19,6 +19,7 @@ from huitong.access.accounts.tables import ACCOUNT, SESSION
 from huitong.access.model import Role
 from huitong.base.clock import now
 from huitong.base.errors import SettingsError
+from huitong.store.secret_files import make_secret
 
 HERE = "127.0.0.1"
 SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
@@ -27,7 +28,7 @@ SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 @pytest.fixture
 def archive(tmp_path: Path) -> Iterator[TestArchive]:
     with archive_in(tmp_path / "data", totp_roles="admin") as opened:
-        opened.access.accounts.add(opened.access.local(), "zhao", PASSWORD, roles=frozenset({Role.ADMIN}))
+        opened.access.accounts.add(opened.access.local(), "zhao", PASSWORD, roles=frozenset({Role.ADMIN}), known=False)
         yield opened
 
 
@@ -85,7 +86,7 @@ def test_what_is_sealed_is_of_one_account_and_one_key() -> None:
 def test_a_key_is_made_once_whoever_comes_first(tmp_path: Path) -> None:
     file = tmp_path / KEY_FILE
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda _: sealing._make(file), range(16)))
+        list(pool.map(lambda n: make_secret(file, f"{n:064x}".encode()), range(16)))
     assert [each.name for each in tmp_path.iterdir()] == [KEY_FILE]
     assert len(sealing._read(file)) == 32
 

@@ -15,13 +15,16 @@ from typing import Any
 
 import httpx
 import pytest
+from fhir.resources.R4B.auditevent import AuditEvent
 from sqlalchemy import delete, insert
 from starlette.routing import Route
 from tests.archives import PASSWORD, TestArchive, archive_in
 from tests.askers import KnowingAccess, doctor, link, resident, staff, system
 from tests.imaging.test_persons import certificate, id_of, send
 from tests.people.cards.test_keys import ONE, OTHER, key_file
+from tests.people.doors.test_fhir_event import faults
 
+from huitong.access import auditing
 from huitong.access.deciding import Action, Fact, Subject, decide
 from huitong.access.model import Asker, Kind, Role
 from huitong.access.remembering import forget
@@ -36,6 +39,9 @@ from huitong.people import actions as people
 from huitong.people.cards import actions as cards
 from huitong.people.cards.model import Issued
 from huitong.people.cards.tables import CARD_USE
+from huitong.people.doors.fhir_balp import PROFILES
+from huitong.people.doors.fhir_event import Here, event
+from huitong.people.doors.fhir_systems import Systems
 from huitong.people.message_tables import VISIT
 from huitong.web.files import Files
 from huitong.wire.dimse.association import AcceptedContext
@@ -289,6 +295,20 @@ def test_each_asker_sees_on_each_path_what_the_policy_says(world: World, state: 
         asyncio.run(ask())
     finally:
         access.asker = None
+
+
+def test_every_line_that_they_left_is_an_audit_event(world: World) -> None:
+    """Whatever room wrote it: by a model that is not ours, and by the profile that it names."""
+    test_each_asker_sees_on_each_path_what_the_policy_says(world, STATES[1])
+    lines = auditing.lines(world.archive.store, limit=10_000)
+    assert len({line.looked.action for line in lines}) > 10
+    here = Here(Systems("urn:huitong"), "http://huitong.example")
+    for line in lines:
+        made = event(line, here)
+        AuditEvent.model_validate(made)
+        assert made["type"]["code"] != "110100", f"{line.looked.action} is not in the table"
+        for profile in made["meta"].get("profile", [])[:1]:
+            assert faults(made, profile.removeprefix(PROFILES)) == [], line
 
 
 def _without(text: str, ids: dict[str, str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from html import unescape
 from pathlib import Path
@@ -99,7 +99,7 @@ class World:
 
     def share(self, *, hours: int = 24, passcode: bool = False, study: str = "", label: str = "") -> tuple[str, str]:
         """Link and passcode, read off the page."""
-        form = {"hours": str(hours), "passcode": "yes" if passcode else "no", "label": label}
+        form = {"seconds": str(hours * 3600), "passcode": "yes" if passcode else "no", "label": label}
         answer = self.person.ask("POST", f"/me/share/TAIYUAN/{study or self.ct}", data=form, headers=OURS)
         assert answer.status_code == 200, answer.text
         [link] = re.findall(r"<textarea[^>]*>([^<]*)</textarea>", answer.text)
@@ -329,7 +329,7 @@ def test_another_sites_page_opens_and_ends_nothing(world: World) -> None:
     assert Elsewhere(world).ask("POST", "/share/open", json=body, headers=theirs).status_code == 403
     [public_id] = re.findall(r"/me/shares/(\w+)/end", world.person.get("/me/shares").text)
     assert world.person.ask("POST", f"/me/shares/{public_id}/end", headers=theirs).status_code == 403
-    form = {"hours": "24", "passcode": "no"}
+    form = {"seconds": "86400", "passcode": "no"}
     assert world.person.ask("POST", f"/me/share/TAIYUAN/{world.ct}", data=form, headers=theirs).status_code == 403
     assert Elsewhere(world).open(link).status_code == 200
 
@@ -341,7 +341,7 @@ def test_nobody_shares_or_ends_what_is_anothers(world: World) -> None:
     world.share()
     [public_id] = re.findall(r"/me/shares/(\w+)/end", world.person.get("/me/shares").text)
     theirs = Elsewhere(world).signed(signed_in(world.archive, "zhao", person=id_of(world.archive, "YUNCHENG", "Y1")))
-    address, form = f"/me/share/TAIYUAN/{world.ct}", {"hours": "24", "passcode": "no"}
+    address, form = f"/me/share/TAIYUAN/{world.ct}", {"seconds": "86400", "passcode": "no"}
     assert theirs.get(address).status_code == 404
     assert theirs.ask("POST", address, data=form, headers=OURS).status_code == 404
     assert theirs.ask("POST", f"/me/shares/{public_id}/end", headers=OURS).status_code == 404
@@ -353,7 +353,19 @@ def test_nobody_shares_or_ends_what_is_anothers(world: World) -> None:
     assert ward.ask("POST", address, data=form, headers=OURS).status_code == 404
 
 
-@pytest.mark.parametrize("form", [{}, {"hours": "721"}, {"hours": "0"}, {"hours": "24", "label": "x" * 31}])
+def test_the_demos_short_link_is_offered_in_the_demo_alone(world: World) -> None:
+    address, form = f"/me/share/TAIYUAN/{world.ct}", {"seconds": str(SHARING.demo_seconds), "passcode": "no"}
+    offered = f'value="{SHARING.demo_seconds}"'
+    assert offered in world.person.get(address).text
+    assert world.person.ask("POST", address, data=form, headers=OURS).status_code == 200
+    world.archive.store.settings = replace(world.archive.store.settings, demo=False)
+    assert offered not in world.person.get(address).text
+    assert world.person.ask("POST", address, data=form, headers=OURS).status_code == 400
+
+
+@pytest.mark.parametrize(
+    "form", [{}, {"seconds": "86401"}, {"seconds": "0"}, {"seconds": "²"}, {"seconds": "86400", "label": "x" * 31}]
+)
 def test_longer_than_the_catalogue_allows_is_refused(world: World, form: dict[str, str]) -> None:
     assert world.person.ask("POST", f"/me/share/TAIYUAN/{world.ct}", data=form, headers=OURS).status_code == 400
 
@@ -388,7 +400,9 @@ def test_a_link_to_a_study_that_was_given_to_another_person_opens_nothing(world:
     known: dict[str, Any] = {"PatientName": "王^晓岚", "PatientBirthDate": "19491231"}
     study = send(world.archive, "YUNCHENG", "Y2", OtherPatientIDsSequence=certificate(MOTHER), **known)
     work = work_of(world.archive, resident(world.mother), world.clock)
-    made = share_study(work, world.archive.access.sharing, study, "YUNCHENG", Wish(24, False), ORIGIN, "运城")
+    made = share_study(
+        work, world.archive.access.sharing, study, "YUNCHENG", Wish(timedelta(days=1), False), ORIGIN, "运城"
+    )
     stranger = Elsewhere(world)
     assert stranger.open(made.link).status_code == 200
     assert stranger.get(f"/look/YUNCHENG/{study}").status_code == 200
@@ -408,7 +422,7 @@ def test_no_more_links_than_the_catalogue_allows_are_open(world: World) -> None:
                 public_id=str(n), person=world.mother, sharer=world.mother, made_at_ms=ms, until_ms=ms + 3_600_000,
                 **digests, **words,
             ))  # fmt: skip
-    form, address = {"hours": "1", "passcode": "no"}, f"/me/share/TAIYUAN/{world.ct}"
+    form, address = {"seconds": "3600", "passcode": "no"}, f"/me/share/TAIYUAN/{world.ct}"
     assert world.person.ask("POST", address, data=form, headers=OURS).status_code == 400
     world.clock.time = NOON + timedelta(hours=1)
     assert world.person.ask("POST", address, data=form, headers=OURS).status_code == 200
@@ -522,4 +536,6 @@ def test_doctors_get_no_link_by_what_they_may_see(world: World) -> None:
     for asker in (doctor("TAIYUAN"), resident(id_of(world.archive, "YUNCHENG", "Y1"))):
         work = work_of(world.archive, asker, world.clock)
         with pytest.raises(NotFound):
-            share_study(work, world.archive.access.sharing, world.ct, "TAIYUAN", Wish(24, False), ORIGIN, "")
+            share_study(
+                work, world.archive.access.sharing, world.ct, "TAIYUAN", Wish(timedelta(days=1), False), ORIGIN, ""
+            )

@@ -43,3 +43,27 @@ def test_the_tables_say_what_was_found(matched: population.Matched) -> None:
     assert "False joins: none." in text
     document = f"a\n{measuring.BEGIN}\nold\n{measuring.END}\nb\n"
     assert "old" not in place(document, text, measuring.BEGIN, measuring.END)
+
+
+def test_another_model_is_told_value_by_value() -> None:
+    kept = {"levels": [{"m": 0.7384}, {"m": 0.1}], "gone": 1, "same": "x"}
+    made = {"levels": [{"m": 0.7429}, {"m": 0.1}], "same": "x"}
+    assert measuring.differences(kept, made) == ["/gone: 1 -> None", "/levels/0/m: 0.7384 -> 0.7429"]
+    assert measuring.differences(kept, dict(kept)) == []
+    assert measuring.differences({"levels": [1, 2]}, {"levels": [1]}) == ["/levels: [1, 2] -> [1]"]
+
+
+def test_training_fails_where_the_model_is_not_the_one_that_is_kept(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file, told = tmp_path / "model.json", list[str]()
+    file.write_text('{"m": 0.5}')
+    monkeypatch.setattr(measuring, "MODEL", file)
+    monkeypatch.setattr(measuring, "ROOT", tmp_path)
+    options = measuring.Options(tmp_path, parts=("train",))
+    monkeypatch.setattr(measuring, "_in_venv", lambda _module: file.write_text('{"m": 0.5}'))
+    measuring.run(options, told.append, tmp_path / "results.json")
+    assert told[-1] == "training: the same model again, byte for byte"
+    monkeypatch.setattr(measuring, "_in_venv", lambda _module: file.write_text('{"m": 0.6}'))
+    with pytest.raises(SystemExit, match=r"/m: 0\.5 -> 0\.6"):
+        measuring.run(options, told.append, tmp_path / "results.json")

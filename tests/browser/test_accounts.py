@@ -28,10 +28,10 @@ def server(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Itera
     with archive_in(data) as archive:
         work, accounts = archive.access.local(), archive.access.accounts
         roles = {"display": "赵管理", "institution": None, "roles": frozenset({Role.ADMIN, Role.SUPERVISOR})}
-        accounts.add(work, "zhao", PASSWORD, **roles)
+        accounts.add(work, "zhao", PASSWORD, **roles, known=False)
         for name, shown in (("sun", "孙主任"), ("li", "李医生"), ("zhou", "周医生")):
             given = {"display": shown, "institution": "TAIYUAN", "roles": frozenset({Role.DOCTOR, Role.REGISTRAR})}
-            accounts.add(work, name, PASSWORD, **given)
+            accounts.add(work, name, PASSWORD, **given, known=False)
         accounts.set_active(work, "zhou", active=False)
         signed_in(archive, "wang", person="HT3V8Q2M7K")
         accounts.sign_in("sun", PASSWORD, "10.20.30.40", "Chrome, Windows")
@@ -98,7 +98,10 @@ def test_an_admin_adds_an_account_by_keys(chromium: Browser, server: Server) -> 
     tab.fill("#name", "qian")
     tab.fill("#password", password)
     tab.click("main button")
-    tab.wait_for_url("**/")
+    for field in ("#new", "#again"):
+        tab.fill(field, "one of my own")
+    tab.click("main button")
+    tab.wait_for_url(f"{server.base}/")
     tab.click(".asker a")
     tab.wait_for_url("**/account")
     assert "钱医生" in tab.inner_text("h1")

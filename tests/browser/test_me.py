@@ -37,6 +37,8 @@ from huitong.people.cards.model import Terminal
 from huitong.people.visiting import change_visit
 
 PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
+#: For so long the server's codes of the health card are good.
+CODE_S = 12
 
 
 @dataclass
@@ -62,12 +64,14 @@ def home(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     folder = tmp_path_factory.mktemp("residents") / "data"
     with ThreadPoolExecutor(1) as apart:  # from the event loop that drives the browser
         mother, child, sessions = apart.submit(_prepared, folder).result()
-    with serving(folder, "--readers", "192.0.2.0/24", "--card-code-s", "12") as running:
+    with serving(folder, "--readers", "192.0.2.0/24", "--card-code-s", str(CODE_S)) as running:
         yield Home(running, mother, child, sessions)
 
 
 def _prepared(folder: Path) -> tuple[str, str, dict[str, str]]:
-    with archive_in(folder) as archive:
+    # A code is known by the second at which it ends: one of the usual 60 s, taken here, is that which the server shows
+    # 48 s later, and is taken once.
+    with archive_in(folder, card_code_s=CODE_S) as archive:
         studies = _studies(archive)
         mother, child, nobody = (id_of(archive, "TAIYUAN", number) for number in ("T1", "C1", "N1"))
         cards.issue(archive.sender(), "T1")
@@ -227,18 +231,15 @@ def test_the_code_on_the_screen_is_taken_at_a_door_and_renewed_by_itself(
 ) -> None:
     sign_in(hand)
     hand.locator(".qr").scroll_into_view_if_needed()
-    for _ in range(2):  # the code of this minute may have been shown, and taken, in a test before
-        hand.screenshot(path=pictures / "me-scanned.png")
-        code = decoded(pictures / "me-scanned.png")
-        assert read(code) is not None
-        terminal = {"code": code, "step": "0101", "terminal_id": "desk", "terminal_type": "01"}
-        door = {"authorization": "Bearer demo-TAIYUAN"}
-        answer = httpx.post(f"{home.server.base}/card/resolve", json=terminal, headers=door)
-        before = hand.locator(".qr path").last.get_attribute("d")
-        changed = "d => [...document.querySelectorAll('.qr path')].pop().getAttribute('d') !== d"
-        hand.wait_for_function(changed, arg=before)
-        if answer.status_code != 409:
-            break
+    hand.screenshot(path=pictures / "me-scanned.png")
+    code = decoded(pictures / "me-scanned.png")
+    assert read(code) is not None
+    terminal = {"code": code, "step": "0101", "terminal_id": "desk", "terminal_type": "01"}
+    door = {"authorization": "Bearer demo-TAIYUAN"}
+    answer = httpx.post(f"{home.server.base}/card/resolve", json=terminal, headers=door)
+    before = hand.locator(".qr path").last.get_attribute("d")
+    changed = "d => [...document.querySelectorAll('.qr path')].pop().getAttribute('d') !== d"
+    hand.wait_for_function(changed, arg=before)
     assert answer.status_code == 200, answer.text
     assert home.mother in answer.text
     hand.screenshot(path=pictures / "me-renewed.png")

@@ -22,6 +22,9 @@ def server(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Itera
     with archive_in(data) as archive:
         signed_in(archive, "zhang", Role.DOCTOR, institution="TAIYUAN")
         signed_in(archive, "zhao", Role.ADMIN)
+        for name in ("sun-1366", "sun-390"):
+            accounts, work = archive.access.accounts, archive.access.local()
+            accounts.add(work, name, PASSWORD, institution="TAIYUAN", roles=frozenset({Role.DOCTOR}))
     with serving(data, "--readers", "192.0.2.0/24") as running:
         yield running
 
@@ -54,6 +57,32 @@ def test_an_authenticator_is_shown_to_be_enrolled(chromium: Browser, server: Ser
     tab.wait_for_selector("#code")
     assert tab.evaluate("document.querySelector('.sign-in img').naturalWidth") > 100
     _look(tab, f"sign-in-code-{width}", width)
+    context.close()
+
+
+@pytest.mark.parametrize(("width", "language"), [(1366, "zh-CN"), (390, "en-US")])
+def test_a_first_password_is_changed_before_anything_opens(
+    chromium: Browser, server: Server, width: int, language: str
+) -> None:
+    context = chromium.new_context(base_url=server.base, viewport={"width": width, "height": 768})
+    context.request.get(f"/language/{language}")
+    tab = context.new_page()
+    tab.goto("/people")
+    tab.fill("#name", f"sun-{width}")
+    tab.fill("#password", PASSWORD)
+    tab.click("main button")
+    tab.wait_for_url("**/sign-in/password?next=%2Fpeople")
+    tab.goto("/")
+    tab.wait_for_url("**/sign-in/password?next=%2F")
+    _look(tab, f"sign-in-password-{width}", width)
+    for new in (PASSWORD, "one of my own"):
+        tab.fill("#new", new)
+        tab.fill("#again", new)
+        tab.keyboard.press("Enter")
+        if new == PASSWORD:
+            tab.wait_for_selector("[role=alert]")
+            _look(tab, f"sign-in-password-wrong-{width}", width)
+    tab.wait_for_url(f"{server.base}/")
     context.close()
 
 

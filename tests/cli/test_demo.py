@@ -22,6 +22,7 @@ from huitong.base.setting_kinds import Address
 from huitong.base.settings import Settings, load
 from huitong.cli import demo
 from huitong.cli.demo_accounts import add_demo_accounts
+from huitong.cli.demo_sharing import tell_sharing
 from huitong.cli.demo_story import tell_story
 from huitong.cli.phantom import ct, ecg_file
 from huitong.cli.phantom.messages import registrations
@@ -117,13 +118,21 @@ async def test_a_doctor_opens_another_hospitals_images_once_a_visit_is_open(tmp_
             await asyncio.to_thread(add_demo_accounts, serving.archive.access)
         await asyncio.to_thread(send_messages, mllp, registrations(datetime.now(UTC)))
         assert await asyncio.to_thread(tell_story, http, mllp, said.append)
+        shared: list[str] = []
+        assert await asyncio.to_thread(tell_sharing, http, shared.append)
         work = serving.archive.access.local()
         (stay,) = people.visits(work, "YUNCHENG", MAYBE.number)
         offered = await asyncio.to_thread(_read, f"http://{http}/sign-in")
         lines = auditing.lines(serving.archive.store)
     assert "404 Not Found, as no visit" in said[1]
     assert "200 OK, as a visit is open" in said[3]
-    assert [each.looked.allowed for each in lines if each.looked.kind == "study"] == [False, True, False]
+    of_doctors = [each.looked for each in lines if each.looked.kind == "study" and each.asker["roles"] == ["doctor"]]
+    assert [each.allowed for each in of_doctors] == [False, True, False]
+    opened = [each.looked for each in reversed(lines) if each.looked.action == "share.open"]
+    assert [(each.allowed, each.rule) for each in opened] == [
+        (False, "passcode"), *[(True, "share")] * 3, (False, "expired"),
+    ]  # fmt: skip
+    assert "opens the link            200 OK; when the time is over 404 Not Found" in shared[4]
     assert stay.closed_at is not None
     assert all(each in offered for each in ("薛文静", "王晓东", "监督员"))
 

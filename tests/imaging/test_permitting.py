@@ -253,10 +253,12 @@ def test_a_guardian_sees_a_childs_until_the_fourteenth_birthday(ward: Ward, cloc
     whose = id_of(ward.archive, "TAIYUAN", "C1")
     mother = resident(ward.person)
     assert not ward.sees(mother, child)
-    registrar = ward.work(staff(Role.REGISTRAR))
-    with pytest.raises(NotAllowed):
-        rights.name_guardian(ward.work(DOCTOR), ward.person, whose, "出生医学证明")
-    rights.name_guardian(registrar, ward.person, whose, "出生医学证明")
+    registrar = ward.work(staff(Role.REGISTRAR, institution="TAIYUAN"))
+    seen = (whose, ward.person, "李明", "birth-certificate", "O140012345")
+    for refused in (DOCTOR, staff(Role.REGISTRAR)):  # who does not name guardians, and where the child is not known
+        with pytest.raises(NotAllowed):
+            rights.name_guardian(ward.work(refused), *seen)
+    assert rights.name_guardian(registrar, *seen) is None
     line = auditing.lines(ward.archive.store, person=whose)[0]
     assert (line.looked.action, line.looked.detail["fact"]) == ("rights.guard", "guardian_named")
     assert ward.sees(mother, child)

@@ -5,8 +5,11 @@ from __future__ import annotations
 import gzip
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 from datetime import timedelta
 from pathlib import Path
+from threading import Barrier, BrokenBarrierError
 
 import pytest
 from pydicom.uid import generate_uid
@@ -16,15 +19,28 @@ from tests.archives import TestArchive, archive_in
 from tests.objects import dataset, part10
 
 from huitong.base.clock import now
-from huitong.imaging import actions, due
+from huitong.imaging import actions, due, merging, settling
 from huitong.imaging.model import Kept
-from huitong.imaging.tables import INSTANCE, READY
+from huitong.imaging.tables import INSTANCE, PACK, READY, SERIES, STUDY
 from huitong.store import ledger
+from huitong.store.postgres import PostgresDatabase
 
 
 def facts(archive: TestArchive) -> list[ledger.Fact]:
     with archive.store.database.read() as tx:
         return ledger.follow(tx, 0)
+
+
+def study_pks(archive: TestArchive) -> list[int]:
+    with archive.store.database.read() as tx:
+        return list(tx.execute(select(STUDY.c.pk).order_by(STUDY.c.pk)).scalars())
+
+
+def lying_in(archive: TestArchive, study_pk: int) -> list[int]:
+    """Keys of the packs of a study's instances."""
+    wanted = select(INSTANCE.c.pack_pk).join(SERIES, SERIES.c.pk == INSTANCE.c.series_pk)
+    with archive.store.database.read() as tx:
+        return list(tx.execute(wanted.where(SERIES.c.study_pk == study_pk)).scalars())
 
 
 def test_a_study_settles_once_it_has_been_quiet(tmp_path: Path) -> None:
@@ -205,3 +221,52 @@ def test_studies_with_many_instances_settle_a_few_at_a_time(tmp_path: Path, monk
         assert [settler.settle_due() for _ in range(4)] == [1, 1, 1, 0]
         assert all(row.settled for row in archive.rows())
         assert len(facts(archive)) == 3
+
+
+@pytest.mark.scaled
+@pytest.mark.skipif(homes.kind != homes.SCALED, reason="of a database of several processes (--home scaled)")
+def test_a_process_settles_what_no_other_process_has_in_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settling, "_AT_ONCE", 2)
+    with archive_in(tmp_path) as archive, closing(PostgresDatabase(homes.settings_of(tmp_path)["database"])) as other:
+        for _ in range(5):
+            archive.keep_now(part10())
+        oldest = [f"settle {pk}" for pk in study_pks(archive)[:3]]
+        with other.turns(oldest) as theirs:
+            assert theirs == set(oldest)
+            archive.settle()
+            assert [fact.seq for fact in facts(archive)] == [1, 2]
+            assert actions.count_unsettled(archive.store) == 3
+        archive.settle()
+        assert actions.count_unsettled(archive.store) == 0
+        assert len({fact.subject for fact in facts(archive)}) == 5
+
+
+@pytest.mark.scaled
+@pytest.mark.skipif(homes.kind != homes.SCALED, reason="of an object store (--home scaled)")
+def test_an_object_that_two_studies_leave_at_once_is_emptied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of two transactions would see the other's records still in it, and nobody would ever delete it."""
+    both, real = Barrier(2), merging._move
+
+    def together(*arguments: object) -> int:
+        moved = real(*arguments)  # type: ignore[arg-type]
+        with suppress(BrokenBarrierError):  # where one waits for the other
+            both.wait(0.5)
+        return moved
+
+    one, other = dataset(), dataset()
+    objects = []
+    for _ in range(8):
+        objects += [part10(one), part10(other)]
+        one.SOPInstanceUID, other.SOPInstanceUID = generate_uid(), generate_uid()
+    with archive_in(tmp_path) as archive:
+        archive.keep_now(*objects[:8])
+        archive.keep_now(*objects[8:])
+        one_in, other_in = (set(lying_in(archive, pk)) for pk in study_pks(archive))
+        assert one_in & other_in
+        monkeypatch.setattr(merging, "_move", together)
+        with ThreadPoolExecutor() as threads:
+            merged = threads.map(lambda pk: merging.merge_study(archive.store, pk, 1), study_pks(archive))
+            assert list(merged) == [8, 8]
+        with archive.store.database.read() as tx:
+            emptied = tx.execute(select(PACK.c.pk).where(PACK.c.emptied_at_ms == 1)).scalars()
+            assert set(emptied) == one_in | other_in

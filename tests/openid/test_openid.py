@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 from tests.archives import PASSWORD, TestArchive, archive_in, signed_in
 from tests.openid.provider import SECRET
 
+from huitong.access import auditing
 from huitong.access.accounts.model import Account, Stage
 from huitong.access.model import Role
 from huitong.access.openid.begun import Begun
 from huitong.access.openid.joining import account_of
 from huitong.access.openid.mapping import Table, read_mapping
 from huitong.access.openid.model import Provided, Reason, SignInFailed
+from huitong.base.clock import now
 from huitong.base.errors import BadRequest, NotFound, NotSignedIn, SettingsError
 from huitong.base.settings import Settings
+from huitong.store.tables import LEDGER
 
 ISSUER = "https://id.example"
 OPENID = {
@@ -58,7 +63,7 @@ def _provided(sub: str, issuer: str = ISSUER, sid: str = "s", **claims: Any) -> 
 
 
 def _account(archive: TestArchive, provided: Provided, table: Table) -> Account:
-    return account_of(archive.store, provided, table, datetime.now(UTC))
+    return account_of(archive.store, provided, table, now, "192.0.2.7")
 
 
 def _doctor(sub: str = "1", *roles: str, user: str = "li", org: str = "12140000") -> Provided:
@@ -105,6 +110,27 @@ def test_an_account_is_made_and_follows_what_the_provider_says(archive: TestArch
     account = next(each for each in archive.access.accounts.all(archive.access.local()) if each.name == "li")
     assert account.roles == frozenset()
     assert _account(archive, _doctor(), table).roles == {Role.DOCTOR}
+
+
+def test_what_the_provider_makes_and_changes_is_in_the_audit_of_the_same_transaction(
+    archive: TestArchive, table: Table
+) -> None:
+    _account(archive, _doctor(), table)
+    _account(archive, _doctor(), table)  # nothing has changed
+    _account(archive, _doctor("1", "reviewers"), table)
+    _account(archive, _provided("7", user="zhang"), table)
+    lines = [each for each in auditing.lines(archive.store) if each.looked.rule == "provider" and each.looked.detail]
+    said = [(each.looked.id, each.looked.detail["fact"]) for each in reversed(lines)]
+    assert said == [
+        ("li", "account_added"), ("li", "account_bound"), ("li", "roles_set"), ("zhang", "account_bound"),
+    ]  # fmt: skip
+    assert auditing.check(archive.store).first_fault is None
+    askers = {tuple(each.asker[name] for name in ("kind", "name", "host")) for each in lines}
+    assert askers == {("system", ISSUER, "192.0.2.7")}
+    assert {(each.looked.action, each.looked.allowed) for each in lines} == {("accounts.keep", True)}
+    with archive.store.database.read() as tx:
+        told = [row.kind for row in tx.execute(select(LEDGER)) if json.loads(row.body).get("by") == "provider"]
+    assert told == [f"access.{fact}" for _, fact in said]
 
 
 def test_an_account_that_was_made_has_no_password(archive: TestArchive, table: Table) -> None:
@@ -160,6 +186,22 @@ def test_what_ended_there_ends_here_also_after_the_second_step(tmp_path: Path, t
         assert access.accounts.end_provided(ISSUER, "1", "s") == 1
         with pytest.raises(NotSignedIn):
             access.by_session(signed.secret, "127.0.0.1")
+
+
+def test_whom_the_provider_proves_is_asked_for_no_other_password(tmp_path: Path, table: Table) -> None:
+    import pyotp
+
+    with archive_in(tmp_path / "other", totp_roles="doctor", **OPENID) as archive:
+        accounts, somebody = archive.access.accounts, _doctor()
+        made = _account(archive, somebody, table)
+        accounts.set_password(archive.access.local(), made.name, "given by an admin")
+        account = _account(archive, somebody, table)
+        assert account.password_known
+        begin = accounts.begin_provided
+        assert begin(account, somebody, "127.0.0.1", "", strong=True).session.stage is Stage.FULL
+        first = begin(account, somebody, "127.0.0.1", "", strong=False)
+        code = pyotp.TOTP(first.session.enrolling).now()
+        assert accounts.give_code(first.secret, code, "127.0.0.1").session.stage is Stage.FULL
 
 
 def test_signing_out_says_whose_session_it_was_there(archive: TestArchive, table: Table) -> None:

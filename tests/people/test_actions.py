@@ -174,6 +174,32 @@ def test_an_answer_of_apart_is_remembered(registry: Registry) -> None:
     assert registry.asked() == []
 
 
+@pytest.mark.parametrize("name", ["王^欣子", "WANG^XINZI"])
+def test_whose_twin_is_known_is_not_joined_with_the_twins_mistyped_record(registry: Registry, name: str) -> None:
+    """王欣子 has no certificate; a record of her twin 王欣梓 has her name, or only the sound of it."""
+    same = {"sex": "F", "phones": ("15618100374",), "address": "运城市盐湖区桃园路256号28号楼4单元802"}
+    twin = {"certificates": certified(LI_MING), **same}
+    registry.register(A, names=("王^欣梓",), **twin)
+    registry.register(B, names=(name,), **twin)
+    registry.register(C, names=("王^欣子",), birth_date="19491231", **same)
+    assert registry.one(A, B)
+    assert not registry.one(B, C)
+    ((low, high),) = registry.asked()
+    assert C in (low, high)
+    (question,) = actions.questions(registry.registrar)
+    assert question.evidence.rule == "twin-or-misspelt"
+    asked = Demographics(names=("王^欣子",), birth_date="19491231", **same)
+    decisions = {each.record.key: each.decision for each in actions.match(registry.registrar, asked)}
+    assert decisions == {("TAIYUAN", "P0001"): "ask", ("YUNCHENG", "20260301"): "ask", ("YUNCHENG", "P0001"): "join"}
+
+
+def test_of_whom_no_twin_is_known_is_joined_by_likeness(registry: Registry) -> None:
+    same = {"sex": "F", "phones": ("15618100374",), "address": "运城市盐湖区桃园路256号28号楼4单元802"}
+    registry.register(B, names=("WANG^XINZI",), certificates=certified(LI_MING), **same)
+    registry.register(C, names=("王^欣子",), birth_date="19491231", **same)
+    assert registry.one(B, C)
+
+
 def test_nothing_is_joined_while_a_question_is_open_on_either_side(registry: Registry) -> None:
     registry.register(A, names=("李^明",), certificates=certified(LI_MING))
     registry.register(B, names=("王^芳",), certificates=certified(LI_MING))

@@ -17,6 +17,8 @@ HOME = "山西省太原市小店区学府街12号3单元402"
 SHORT_HOME = "学府街12号3单元402"
 OTHER_HOME = "山西省运城市临猗县上王庄村31号"
 ID, OTHER_ID = ("GB11643", "11010519491231002X"), ("GB11643", "440524188001010014")
+#: Of two women born in one county on one day.
+TWIN_ID, OTHER_TWIN_ID = ("GB11643", "140213193803195102"), ("GB11643", "140213193803195129")
 
 
 def person(*names: str, born: str = "19800514", sex: str = "M", **more: object) -> Demographics:
@@ -38,7 +40,12 @@ WORKED = [
     ("everything equal", person("王小东", phones=(PHONE,), address=HOME), person("王小东", phones=(PHONE,), address=HOME), "join"),
     ("pinyin, phone with country code", person("王小东", phones=(PHONE,)), person("Wang^Xiaodong", phones=("+86 138-0351-1234",)), "join"),
     ("pinyin, given name first", person("欧阳娜", address=HOME), person("Na Ouyang", address=SHORT_HOME), "join"),
-    ("a character of the same sound", person("王小东", address=HOME), person("王晓东", address=HOME), "join"),
+    ("a character of the same sound, one certificate", person("王小东", certificates=(ID,)), person("王晓东", certificates=(ID,)), "join"),
+    ("a character of the same sound, or a twin", person("王小东", address=HOME), person("王晓东", address=HOME), "ask"),
+    ("the same, their pinyin beside it", person("Wang^Xiaodong=王^小东", address=HOME), person("Wang^Xiaodong=王^晓东", address=HOME), "ask"),
+    ("the same, one of them with a certificate", person("王小东", address=HOME, phones=(PHONE,), certificates=(ID,)), person("王晓东", address=HOME, phones=(PHONE,)), "ask"),
+    ("one name of which one came in pinyin beside hanzi", person("王小东", address=HOME), person("Wang^Xiaodong=王^小东", address=HOME), "join"),
+    ("one name, one house, and two certificates", person("徐香月", address=HOME, phones=(PHONE,), certificates=(TWIN_ID,)), person("徐香月", address=HOME, phones=(PHONE,), certificates=(OTHER_TWIN_ID,)), "ask"),
     ("fields swapped, month and day swapped", person("王^小东", phones=(PHONE,), born="19800512"), person("小东^王", phones=(PHONE,), born="19801205"), "join"),
     ("one digit of the birth date", person("郭雅琴", phones=(PHONE,)), person("郭雅琴", born="19800614", phones=(PHONE,)), "join"),
     ("GBK read as Latin-1", person("王小东", phones=(PHONE,)), person("王小东".encode("gb18030").decode("latin-1"), phones=(PHONE,)), "join"),
@@ -108,7 +115,8 @@ def test_keys_tell_no_name_and_no_number() -> None:
 
 
 def test_every_weight_is_told() -> None:
-    found = score(*WORKED[4][1:3])  # type: ignore[arg-type]
+    (pair,) = [row[1:3] for row in WORKED if row[0] == "fields swapped, month and day swapped"]
+    found = score(*pair)
     assert sum(one.weight_bits for one in found.agreements) == pytest.approx(found.weight_bits)
     assert level(found, "name") == "same, other order"
     assert level(found, "birth_date") == "day and month swapped"
@@ -155,6 +163,14 @@ def test_agreeing_in_one_more_field_never_lowers_the_score(a: Demographics, fiel
 def test_another_given_name_never_joins(a: Demographics, other: str) -> None:
     """Twins and others of one household, whatever else they share, their certificate (of a parent) included."""
     first, second = replace(a, names=("王小东",)), replace(a, names=(other,))
+    assert answer(score(first, second)) != "join"
+
+
+@given(ANYBODY, st.sampled_from(["王晓东", "王小冬", "王晓冬", "Wang^Xiaodong=王^晓东"]))
+@settings(max_examples=300, deadline=None)
+def test_hanzi_of_the_same_sound_join_by_certificate_alone(a: Demographics, other: str) -> None:
+    """Twins may be called so, and share all else."""
+    first, second = replace(a, names=("王小东",), certificates=()), replace(a, names=(other,))
     assert answer(score(first, second)) != "join"
 
 

@@ -15,7 +15,8 @@ from huitong.people.naming import Likeness, likeness
         ("欧阳^娜娜", "娜娜^欧阳", Likeness.SAME),
         ("王^小明", "Wang^Xiaoming", Likeness.SOUND),
         ("王^小明", "XIAOMING WANG", Likeness.SOUND),
-        ("王^晓明", "王^小明", Likeness.SOUND),
+        ("王^晓明", "王^小明", Likeness.OTHER_HANZI),
+        ("Wang^Xiaoming=王^晓明", "王^小明", Likeness.OTHER_HANZI),
         ("吕^芳", "Lv^Fang", Likeness.SOUND),
         ("王^小明", "王^小亮", Likeness.OTHER),
         ("张^伟", "Wang^Wei", Likeness.OTHER),
@@ -33,6 +34,8 @@ def test_two_forms_are_as_alike_as_a_registrar_would_say(one: str, other: str, a
 
 def test_of_several_forms_the_best_pair_counts() -> None:
     assert likeness(["Smith", "王^小明"], ["Wang^Xiaoming", "王小明"]) is Likeness.SAME
+    assert likeness(["Wang^Xiaoming", "王小明"], ["Wang^Xiaoming", "王晓明"]) is Likeness.OTHER_HANZI
+    assert likeness(["Wang^Xiaoming", "王小明"], ["Wang^Xiaoming"]) is Likeness.SOUND
     assert likeness([], ["王小明"]) is Likeness.UNKNOWN
 
 

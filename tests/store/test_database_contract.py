@@ -343,6 +343,21 @@ def test_a_turn_is_taken_by_one_process_at_a_time(databases: Databases) -> None:
         assert theirs
 
 
+def test_all_turns_are_given_where_nobody_has_one(databases: Databases) -> None:
+    with databases.opened[0].turns(["a", "b", "a"]) as ours, databases.opened[0].turns([]) as none:
+        assert (ours, none) == ({"a", "b"}, set())
+
+
+@pytest.mark.scaled
+@pytest.mark.parametrize("empty_databases", [POSTGRESQL], indirect=True)
+def test_of_several_turns_those_are_given_that_no_other_process_holds(databases: Databases) -> None:
+    first, second = databases.opened[0], databases.open()
+    with first.turns(["a", "b"]), second.turns(["b", "c"]) as theirs:
+        assert theirs == {"c"}
+    with second.turns(["a", "b", "c"]) as theirs:
+        assert theirs == {"a", "b", "c"}
+
+
 @pytest.mark.scaled
 @pytest.mark.parametrize("empty_databases", [POSTGRESQL], indirect=True)
 def test_a_database_is_used_by_many_or_by_one_alone(databases: Databases) -> None:

@@ -53,7 +53,14 @@ def test_fhirpy_reads_finds_matches_and_cross_references(server: Server) -> None
     matched = client.execute("Patient/$match", method="post", data=MATCH)
     assert [entry["resource"]["id"] for entry in matched["entry"]] == [found["id"]]
     crossed = client.execute("Patient/$ihe-pix", method="get", params={"sourceIdentifier": f"{YUNCHENG}|Q1"})
-    assert found["id"] in [each.get("valueIdentifier", {}).get("value") for each in crossed["parameter"]]
+    assert crossed["resourceType"] == "Parameters"
+    targets = [each for each in crossed["parameter"] if each["name"] == "targetIdentifier"]
+    assert [(each["valueIdentifier"]["system"], each["valueIdentifier"]["value"]) for each in targets] == [
+        ("urn:huitong:person", found["id"]), (TAIYUAN, "P1"), (CITIZEN, ID)
+    ]  # fmt: skip
+    (whole,) = [each for each in crossed["parameter"] if each["name"] == "targetId"]
+    assert whole["valueReference"]["reference"] == f"Patient/{found['id']}"
+    assert len(crossed["parameter"]) == len(targets) + 1
     with pytest.raises(ResourceNotFound):
         client.execute("Patient/$ihe-pix", method="get", params={"sourceIdentifier": f"{YUNCHENG}|X"})
     with pytest.raises(OperationOutcome):

@@ -27,6 +27,7 @@ from tests.system.test_kill import check
 
 from huitong.access import auditing
 from huitong.access.tables import TABLES as ACCESS
+from huitong.access.verifying import verify_store
 from huitong.app.archive import open_now
 from huitong.base.errors import SettingsError, StoreUnavailable
 from huitong.cli import main
@@ -193,14 +194,21 @@ def test_who_is_who_and_who_looked_are_the_same_row_for_row(small: Path) -> None
         issued(archive, "N1")
         looked = auditing.Looked("imaging.see", True, "open visit", person=person.exchange_id)
         auditing.record(archive.sender(), looked)
+        assert archive.access.heads.make() is not None
     to = homes.new_database()
     before = who("", small)
-    assert all(before[name] for name in ("person", "patient", "patient_key", "link_event", "question", "card", "audit"))
+    assert all(
+        before[name]
+        for name in ("person", "patient", "patient_key", "link_event", "question", "card", "audit", "audit_head")
+    )
     move(small, "--to-database", to)
     assert who(to, small) == before
     with archive_in(small, database=to) as archive:
         auditing.record(archive.sender(), looked)  # the chain goes on behind what came
         assert auditing.check(archive.store).first_fault is None
+        grown = archive.access.heads.make()
+        assert grown is not None
+        assert verify_store(archive.store, archive.access.heads, [], []).heads == 2
         assert people.open_questions(archive.reader) == 1
         join(archive, ("TAIYUAN", "N6"), ("TAIYUAN", "N5"))  # and so do the keys of links
 

@@ -8,12 +8,16 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from tests.archives import TestArchive
+from tests.archives import TestArchive, signed_in
+from tests.askers import resident, work_of
 from tests.people.cards.patients import register
 from tests.web.browsing import Browser
 
+from huitong.access.actions import SESSION_COOKIE
+from huitong.access.model import Role
 from huitong.people.cards import actions, codes
 from huitong.people.cards.model import Issued
+from huitong.store import ledger
 from huitong.web.card import REFUSED, qr
 
 LI = "11010519491231002X"
@@ -83,6 +87,29 @@ def test_what_a_scanner_types_opens_the_person_and_records_the_use(
     assert "这个码已经用过" in again.text
     assert '<option value="010104" selected>' in again.text
     assert actions.figures(archive.reader).uses_by_step == {"010104": 1}
+
+
+@pytest.mark.parametrize("institution", ["YUNCHENG", "TAIYUAN"])
+def test_a_scan_is_that_of_the_institution_of_whoever_is_signed_in(
+    archive: TestArchive, pages: Browser, person: str, institution: str
+) -> None:
+    [card] = actions.cards_of(archive.reader, person)
+    assert actions.uses_of(work_of(archive, resident(person)), person) == []
+    pages.cookies.set(SESSION_COOKIE, signed_in(archive, "sun", Role.DOCTOR, institution=institution))
+    typed = {"code": actions.dynamic_code(archive.reader, card).text, "step": "010104"}
+    assert pages.ask("POST", "/health-card", data=typed, headers=OURS, follow=False).status_code == 303
+    (use,) = actions.uses_of(work_of(archive, resident(person)), person)
+    assert (use.institution, use.step) == (institution, "010104")
+    with archive.store.database.read() as read:
+        (line,) = [line for line in ledger.follow(read, 0) if line.kind == "people.card_used"]
+    assert line.institution == institution
+
+
+def test_a_reader_that_is_nobodys_scans_for_no_institution(archive: TestArchive, pages: Browser, person: str) -> None:
+    [card] = actions.cards_of(archive.reader, person)
+    typed = {"code": actions.dynamic_code(archive.reader, card).text, "step": "010104"}
+    assert pages.ask("POST", "/health-card", data=typed, headers=OURS, follow=False).status_code == 303
+    assert [use.institution for use in actions.uses_of(work_of(archive, resident(person)), person)] == [""]
 
 
 def test_what_another_sites_page_sends_scans_no_card(archive: TestArchive, pages: Browser, person: str) -> None:

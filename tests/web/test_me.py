@@ -298,6 +298,8 @@ def test_a_guardian_has_all_pages_of_a_child(pages: Browser, family: Family) -> 
     assert "左手" in pages.get(f"{base}/studies").text
     assert "胸部平扫" not in pages.get(f"{base}/studies").text
     assert f"{base}/studies" in pages.get(f"/look/TAIYUAN/{family.studies['child']}").text
+    assert "you: since" in pages.get(f"{base}/rights").text
+    assert re.search("李明: since .*1970, shown by: 出生医学证明", pages.get("/me/rights").text)
     assert say(pages, base, do="object") == 303
     child = rights.rights_of(family.work(resident(family.child)), family.child)
     assert child.objection is not None

@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 from tests.archives import TestArchive, archive_in
 from tests.askers import KnowingAccess, doctor, resident, staff, work_of
 from tests.web.browsing import Browser, pages_on
 
 from huitong.access import auditing
+from huitong.access.audit_tables import AUDIT, AUDIT_HEAD
 from huitong.access.auditing import Looked
 from huitong.access.model import Asker, Role
 from huitong.directory.actions import read_directory
@@ -86,3 +88,42 @@ def test_the_bar_leads_supervisors_there_and_nobody_else(archive: TestArchive, p
     assert 'href="/audit"' in pages.get("/about").text or 'href="/audit"' in pages.get("/audit").text
     ask_as(archive, doctor())
     assert 'href="/audit"' not in pages.get("/directory").text
+
+
+def test_the_last_heads_stand_below_with_root_and_signature(archive: TestArchive, pages: Browser) -> None:
+    assert "None was made yet" in pages.get("/audit").text
+    head = archive.access.heads.make()
+    assert head is not None
+    html = pages.get("/audit").text
+    for said in (head.root.hex(), f'href="/audit/heads/{head.size}"', "Signed"):
+        assert said in html
+    assert "Not signed" not in html
+    with archive.store.database.write() as tx:
+        tx.execute(update(AUDIT_HEAD).values(note=head.note.partition("\n\n")[0] + "\n\n"))
+    assert "Not signed" in pages.get("/audit").text
+    with archive.store.database.write() as tx:
+        tx.execute(update(AUDIT_HEAD).values(note=head.note.replace(f"\n{head.size}\n", "\n7\n")))
+    html = pages.get("/audit").text
+    assert "Altered" in html
+    assert head.root.hex() not in html
+    ask_as(archive, doctor())
+    assert head.root.hex() not in pages.get("/audit").text
+
+
+def test_lines_that_wait_too_long_for_a_head_are_said(archive: TestArchive, pages: Browser) -> None:
+    wrong = "something is wrong"
+    assert wrong not in pages.get("/audit").text
+    head = archive.access.heads.make()
+    assert head is not None
+    _an_hour_older(archive)
+    assert wrong not in pages.get("/audit").text  # nothing waits but that this was looked at
+    _an_hour_older(archive)
+    assert wrong in pages.get("/audit").text
+    archive.access.heads.make()
+    assert wrong not in pages.get("/audit").text
+
+
+def _an_hour_older(archive: TestArchive) -> None:
+    with archive.store.database.write() as tx:
+        for table in (AUDIT, AUDIT_HEAD):
+            tx.execute(update(table).values(at_ms=table.c.at_ms - 3_600_000))

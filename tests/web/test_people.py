@@ -12,6 +12,11 @@ from tests.objects import part10
 from tests.people.registry import LI_MING, Registry, certified
 from tests.web.browsing import Browser, pages_on
 
+from huitong.people.comparing import GUARDS, the_model
+from huitong.people.rules import RULES
+from huitong.web.evidence import LEVELS
+from huitong.web.evidence import RULES as WORDS
+
 OURS = {"origin": "http://huitong.example", "sec-fetch-site": "same-origin"}
 A, B = "TAIYUAN/P0001", "YUNCHENG/77"
 
@@ -149,6 +154,12 @@ def test_whoever_is_no_registrar_may_look_and_not_decide(tmp_path: Path) -> None
         assert "登记管理员答复" in html
         assert 'name="answer"' not in html
         assert pages.ask("POST", "/question/1", data={"answer": "joined"}, headers=OURS).status_code == 403
+
+
+def test_the_evidence_has_words_for_every_rule_level_and_guard() -> None:
+    guards, kinds = {name for name, _ in GUARDS}, the_model().comparisons
+    assert guards | {level for each in kinds for level in each.levels} <= set(LEVELS)
+    assert {rule.name for rule in RULES} | {"human"} == set(WORDS)
 
 
 def test_the_pages_speak_english(registry: Registry, pages: Browser) -> None:

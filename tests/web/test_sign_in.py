@@ -74,7 +74,7 @@ def test_no_link_leads_from_the_sign_in_to_another_site(browser: Browser, target
     assert sign_in(browser, target=target).headers["location"] == "/"
 
 
-@pytest.mark.parametrize("path", ["/sign-in", "/sign-in/code", "/sign-out"])
+@pytest.mark.parametrize("path", ["/sign-in", "/sign-in/code", "/sign-in/password", "/sign-out"])
 def test_another_site_can_sign_nobody_in_or_out(browser: Browser, path: str) -> None:
     form = {"name": "zhang", "password": PASSWORD}
     answer = browser.ask("POST", path, data=form, headers={"sec-fetch-site": "cross-site"}, follow=False)
@@ -88,9 +88,38 @@ def test_a_cookie_from_before_is_not_the_one_after(browser: Browser) -> None:
     assert "planted" not in answer.headers["set-cookie"]
 
 
+def test_pages_and_programs_are_led_to_choose_a_password_first(archive: TestArchive, browser: Browser) -> None:
+    archive.access.accounts.set_password(archive.access.local(), "zhang", "given by an admin")
+    step = sign_in(browser, "given by an admin", target="/people")
+    assert step.headers["location"] == "/sign-in/password?next=%2Fpeople"
+    for path in ("/people", "/account", "/", "/person/HT0"):
+        assert browser.get(path, follow=False).headers["location"].startswith("/sign-in/password?next=")
+    said = browser.ask("POST", "/account/sessions", headers=OURS, follow=False)
+    assert said.headers["location"] == "/sign-in/password?next=%2F"
+    program = browser.get("/people", headers={"accept": "application/json"}, follow=False)
+    assert program.status_code == 403
+    assert program.json()["type"].endswith("password-to-choose")
+    cross = browser.ask("POST", "/sign-in/password", data={"new": "x"}, headers={"sec-fetch-site": "cross-site"})
+    assert cross.status_code == 403
+    form = browser.get(step.headers["location"])
+    assert 'name="next" value="/people"' in form.text
+    chosen = {"new": "one of my own", "again": "one of my own", "next": "/people"}
+    for wrong in ({**chosen, "again": "another"}, {**chosen, "new": "short", "again": "short"},
+                  {**chosen, "new": "given by an admin", "again": "given by an admin"}):  # fmt: skip
+        refused = browser.ask("POST", "/sign-in/password", data=wrong, headers=OURS, follow=False)
+        assert refused.status_code == 400
+        assert 'role="alert"' in refused.text
+    done = browser.ask("POST", "/sign-in/password", data=chosen, headers=OURS, follow=False)
+    assert (done.status_code, done.headers["location"]) == (303, "/people")
+    assert browser.get("/people", follow=False).status_code == 200
+    assert browser.get("/sign-in/password", follow=False).headers["location"] == "/sign-in?next=%2F"
+
+
 def test_an_authenticator_is_enrolled_on_the_way(tmp_path: Path) -> None:
     with archive_in(tmp_path, readers=(), totp_roles="doctor") as archive:
-        archive.access.accounts.add(archive.access.local(), "zhang", PASSWORD, roles=frozenset({Role.DOCTOR}))
+        archive.access.accounts.add(
+            archive.access.local(), "zhang", PASSWORD, roles=frozenset({Role.DOCTOR}), known=False
+        )
         with pages_on(archive) as browser:
             step = sign_in(browser, target="/people")
             assert step.headers["location"] == "/sign-in/code?next=%2Fpeople"

@@ -8,6 +8,7 @@ from ipaddress import ip_address
 
 from huitong.access.accounts.actions import Accounts
 from huitong.access.accounts.sessions import Sessions
+from huitong.access.heads import Heads
 from huitong.access.model import Asker, Kind, Need, Role
 from huitong.access.openid.actions import OpenId
 from huitong.access.sharing import model as shares
@@ -15,7 +16,7 @@ from huitong.access.sharing.actions import Sharing
 from huitong.access.systems.actions import PREFIX, Systems
 from huitong.access.work import Work
 from huitong.base.clock import Clock, now
-from huitong.base.errors import LinkEnded, NotAllowed, NotSignedIn
+from huitong.base.errors import LinkEnded, NotAllowed, NotSignedIn, PasswordToChoose
 from huitong.base.setting_kinds import Network
 from huitong.base.tls import NO_CERTIFICATE, Certificate
 from huitong.directory.actions import Directory
@@ -39,6 +40,7 @@ class Access:
         self.accounts = Accounts(store, Sessions(store, clock), clock)
         self.sharing = Sharing(store, clock)
         self.openid = OpenId(store, self.accounts, clock) if store.settings.oidc_issuer else None
+        self.heads = Heads(store, clock)
         self.systems = Systems(store, clock, lambda code: directory.get(code) is not None)
 
     def by_ae(self, calling_aet: str, host: str, certificate: Certificate = NO_CERTIFICATE) -> Work:
@@ -104,8 +106,10 @@ class Access:
         return self._work(asker, "http", host, may_send=False)
 
     def by_session(self, cookie: str | None, host: str) -> Work:
-        """Who is signed in with this secret of a session; raises NotSignedIn."""
+        """Who is signed in with this secret of a session; raises NotSignedIn, PasswordToChoose."""
         asker = self.accounts.sessions.asker(cookie) if cookie else None
+        if asker is None and cookie and self.accounts.awaits_password(cookie):
+            raise PasswordToChoose()
         if asker is None:
             raise NotSignedIn("sign in")
         work = self._work(asker, "http", host, may_send=False)

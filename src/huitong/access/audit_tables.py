@@ -1,4 +1,4 @@
-"""The table of the audit."""
+"""The tables of the audit: its lines, the heads of the tree over them, and the subtrees from which proofs are made."""
 
 from __future__ import annotations
 
@@ -41,5 +41,28 @@ Index("audit_by_time", AUDIT.c.at_ms, AUDIT.c.seq)
 _REFUSED = AUDIT.c.allowed == 0
 Index("audit_refused", AUDIT.c.seq, sqlite_where=_REFUSED, postgresql_where=_REFUSED)
 
-TABLES = (AUDIT,)
+#: What the log was when it had `size` lines. Never altered or removed.
+AUDIT_HEAD = Table(
+    "audit_head",
+    METADATA,
+    Column("size", BigInteger, primary_key=True, autoincrement=False),
+    #: When it was made, milliseconds since 1970-01-01 UTC; not signed.
+    Column("at_ms", BigInteger, nullable=False),
+    #: The tree as `merkle.Frontier` has it, its hashes one behind another: the next head reads new lines only.
+    Column("frontier", LargeBinary, nullable=False),
+    #: Of line `size`: shows at once, before the next head, that the end was written anew.
+    Column("last_hash", LargeBinary(32), nullable=False),
+    #: The checkpoint as it is published, with its signature if it has one; names size and root.
+    Column("note", Words, nullable=False),
+)
+#: Subtrees that are whole within the newest head, of level 8 and its multiples; derived from the lines.
+AUDIT_NODE = Table(
+    "audit_node",
+    METADATA,
+    Column("level", Integer, primary_key=True, autoincrement=False),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("hash", LargeBinary(32), nullable=False),
+)
+
+TABLES = (AUDIT, AUDIT_HEAD, AUDIT_NODE)
 NUMBERED = (AUDIT,)

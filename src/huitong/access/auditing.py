@@ -7,8 +7,7 @@ others is to be recorded for three years at least (Network Data Security Managem
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -17,6 +16,9 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, text
 
+from huitong.access.chaining import COLUMNS as _COLUMNS
+from huitong.access.chaining import FIRST as _FIRST
+from huitong.access.chaining import Chain, canonical, linked
 from huitong.access.deciding import Action, Decision
 from huitong.access.model import Asker
 from huitong.access.work import Work
@@ -28,7 +30,6 @@ from huitong.store.joint import Joint
 from huitong.store.store import Store
 from huitong.store.tables import sorted_json
 
-_FIRST = bytes(32)
 #: Past so many `once` forgets what it remembered longest ago: a line more is written, none less.
 _MOST = 100_000
 
@@ -64,6 +65,8 @@ class Line:
     #: `kind`, `name`, `display`, `institution`, `roles`, `session`, `door` and `host` of the asker.
     asker: dict[str, Any]
     looked: Looked
+    #: Over the line before and this one, hexadecimal.
+    hash: str = ""
 
 
 def record(work: Work, looked: Looked) -> None:
@@ -109,19 +112,6 @@ _LOCK = "SELECT pg_advisory_xact_lock(4875697)"
 _LAST = "SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1"
 #: Values of `_COLUMNS` and `_BESIDE`, and what of them is hashed.
 _Line = tuple[dict[str, Any], bytes]
-_COLUMNS = (
-    "at_ms",
-    "asker",
-    "action",
-    "allowed",
-    "rule",
-    "purpose",
-    "person",
-    "kind",
-    "object",
-    "institution",
-    "detail",
-)
 #: Repeats what `asker` says, so that an index can have it; not hashed, but held against it by `check`.
 _BESIDE = ("account", "asker_institution")
 _APPEND = f"""
@@ -147,7 +137,7 @@ def _line(work: Work, looked: Looked) -> _Line:
         "at_ms": milliseconds(work.now()), "asker": sorted_json(who), "allowed": int(looked.allowed),
         "detail": sorted_json(looked.detail), **{name: words.replace("\0", "\ufffd") for name, words in said.items()},
     }  # fmt: skip
-    return {**line, "account": asker.name, "asker_institution": asker.institution or ""}, _hashed(line)
+    return {**line, "account": asker.name, "asker_institution": asker.institution or ""}, canonical(line)
 
 
 def _chained(lines: Sequence[_Line], last: Any) -> list[dict[str, Any]]:
@@ -155,17 +145,9 @@ def _chained(lines: Sequence[_Line], last: Any) -> list[dict[str, Any]]:
     seq, before = (last[0], bytes(last[1])) if last else (0, _FIRST)
     rows = []
     for number, (line, hashed) in enumerate(lines, seq + 1):
-        before = hashlib.sha256(before + hashed).digest()
+        before = linked(before, hashed)
         rows.append({**line, "seq": number, "hash": before})
     return rows
-
-
-def _hashed(line: Mapping[str, Any]) -> bytes:
-    return orjson.dumps([line[name] for name in _COLUMNS])
-
-
-def _hash(before: bytes, line: Mapping[str, Any]) -> bytes:
-    return hashlib.sha256(before + _hashed(line)).digest()
 
 
 # --- reading ---
@@ -291,7 +273,7 @@ def _read(row: Any) -> Line:
         row["action"], bool(row["allowed"]), row["rule"], row["purpose"], row["person"], row["kind"], row["object"],
         row["institution"], orjson.loads(row["detail"]),
     )  # fmt: skip
-    return Line(row["seq"], row["at_ms"], orjson.loads(row["asker"]), looked)
+    return Line(row["seq"], row["at_ms"], orjson.loads(row["asker"]), looked, bytes(row["hash"]).hex())
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,20 +292,21 @@ def check(store: Store) -> Checked:
 
     A log whose end was cut off is whole by itself: its head is to be compared with one that was kept elsewhere.
     """
-    before, count, expected, last = _FIRST, 0, 1, _FIRST
-    for row in _every(store):
-        line = {name: row[name] for name in _COLUMNS}
-        if row["seq"] != expected or _hash(before, line) != bytes(row["hash"]) or not _is_found(row):
-            return Checked(count, expected, last.hex())
-        before = last = bytes(row["hash"])
-        count, expected = count + 1, expected + 1
-    return Checked(count, None, last.hex())
+    chain = Chain()
+    for row in every(store):
+        sound = chain.number
+        if not chain.follows(row["seq"], row, bytes(row["hash"])) or not is_found(row):
+            return Checked(sound, sound + 1, chain.head.hex())
+    return Checked(chain.number, None, chain.head.hex())
 
 
-def _is_found(row: Any) -> bool:
+def is_found(row: Any) -> bool:
     """Whether a search finds the line by who asked."""
-    said = orjson.loads(row["asker"])
-    return (row["account"], row["asker_institution"]) == (said["name"], said["institution"] or "")
+    try:
+        said = orjson.loads(row["asker"])
+        return (row["account"], row["asker_institution"]) == (said["name"], said["institution"] or "")
+    except (ValueError, KeyError, TypeError):  # written anew, with its hash, by a hand
+        return False
 
 
 def holds(store: Store, number: int, head: str) -> bool:
@@ -333,13 +316,20 @@ def holds(store: Store, number: int, head: str) -> bool:
     return bool(found) and bytes(found[0][0]).hex() == head
 
 
-def _every(store: Store) -> Iterator[Any]:
-    """From the smallest number that a hand could put in: a line before the first is none of ours."""
-    start = _LOWEST
+def every(store: Store, *, first: int | None = None, last: int | None = None) -> Iterator[Any]:
+    """Lines by number, as they are kept, from `first` to `last`.
+
+    Without them from the smallest number that a hand could put in: a line before the first is none of ours.
+    """
+    start, end = _LOWEST if first is None else first, _HIGHEST if last is None else last
     while True:
+        between = {"start": start, "end": end}
         with store.database.reading() as session:
-            rows = list(session.rows(f"{_READ} WHERE seq >= :start ORDER BY seq LIMIT 1000", {"start": start}))
+            rows = list(session.rows(_EVERY, between))
         yield from rows
-        if not rows:
+        if not rows or rows[-1]["seq"] == end:
             return
         start = rows[-1]["seq"] + 1
+
+
+_EVERY = f"{_READ} WHERE seq BETWEEN :start AND :end ORDER BY seq LIMIT 1000"

@@ -102,6 +102,10 @@ def _sensitive(_asker: Asker, subject: Subject) -> bool:
     return not subject.sensitive <= subject.consented
 
 
+def _by_access_token(asker: Asker, _subject: Subject) -> bool:
+    return asker.kind is Kind.SYSTEM and bool(asker.session)
+
+
 def _of(fact: Fact) -> Condition:
     return lambda _asker, subject: fact in subject.facts
 
@@ -109,6 +113,7 @@ def _of(fact: Fact) -> Condition:
 CONDITIONS: dict[str, Condition] = {
     "own institution": _own,
     "sensitive": _sensitive,
+    "access token": _by_access_token,
     **{fact.value: _of(fact) for fact in Fact},
 }
 #: Kinds of askers of whom nothing but the kind is asked; a member of the staff is what their roles are.

@@ -6,9 +6,16 @@ Pure. A leaf is bytes; hashes are SHA-256, 32 bytes. Leaves are counted from 0.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 EMPTY = hashlib.sha256().digest()
+#: Of the whole subtrees those of so many levels are kept, and of its multiples, so that proofs read few leaves: a
+#: subtree of level 8 has 256 leaves.
+STEP = 8
+#: Told (level, number among those of its level from 0, hash).
+Ended = Callable[[int, int, bytes], None]
+#: Given (level, number, count), the hashes of so many subtrees from that one on; level 0 are the leaves.
+Kept = Callable[[int, int, int], Sequence[bytes]]
 
 
 def leaf_hash(data: bytes) -> bytes:
@@ -31,13 +38,16 @@ class Frontier:
         if size.bit_count() != len(self.hashes):
             raise ValueError("one hash belongs to each bit of the size")
 
-    def add(self, leaf: bytes) -> None:
-        """One leaf more, by its hash."""
+    def add(self, leaf: bytes, ended: Ended | None = None) -> None:
+        """One leaf more, by its hash; `ended` is told of the subtrees to be kept that are whole with it."""
         self.size += 1
-        whole = self.size
+        whole, level = self.size, 0
         while not whole & 1:
             leaf = node_hash(self.hashes.pop(), leaf)
             whole >>= 1
+            level += 1
+            if ended and not level % STEP:
+                ended(level, whole - 1, leaf)
         self.hashes.append(leaf)
 
     def root(self) -> bytes:
@@ -74,18 +84,49 @@ def inclusion(leaves: Sequence[bytes], index: int) -> list[bytes]:
 
 def consistency(leaves: Sequence[bytes], first: int) -> list[bytes]:
     """PROOF of RFC 9162 2.1.4.1: the first `first` leaves are the beginning of `leaves`. Raises IndexError."""
-    if not 0 < first <= len(leaves):
+    return [root_of(leaves[start:end]) for start, end in consistency_ranges(first, len(leaves))]
+
+
+def consistency_ranges(first: int, size: int) -> list[tuple[int, int]]:
+    """The leaves, from and until before, whose roots are that proof. Raises IndexError."""
+    if not 0 < first <= size:
         raise IndexError(first)
-    return _consistency(leaves, first, whole=True)
+    return _ranges(0, size, first, whole=True)
 
 
-def _consistency(leaves: Sequence[bytes], first: int, *, whole: bool) -> list[bytes]:
-    if first == len(leaves):
-        return [] if whole else [root_of(leaves)]
-    middle = _middle(len(leaves))
+def _ranges(start: int, end: int, first: int, *, whole: bool) -> list[tuple[int, int]]:
+    if first == end:
+        return [] if whole else [(start, end)]
+    middle = start + _middle(end - start)
     if first <= middle:
-        return [*_consistency(leaves[:middle], first, whole=whole), root_of(leaves[middle:])]
-    return [*_consistency(leaves[middle:], first - middle, whole=False), root_of(leaves[:middle])]
+        return [*_ranges(start, middle, first, whole=whole), (middle, end)]
+    return [*_ranges(middle, end, first, whole=False), (start, middle)]
+
+
+def range_root(start: int, end: int, kept: Kept) -> bytes:
+    """The root of the leaves from `start` until before `end`, a range of a proof.
+
+    Raises LookupError where `kept` has not all of them.
+    """
+    found: list[bytes] = []
+    while start < end:
+        level = (end - start).bit_length() - 1
+        found.append(_subtree(level, start >> level, kept))
+        start += 1 << level
+    root = found.pop()
+    while found:
+        root = node_hash(found.pop(), root)
+    return root
+
+
+def _subtree(level: int, number: int, kept: Kept) -> bytes:
+    above = level % STEP
+    hashes = kept(level - above, number << above, 1 << above)
+    if len(hashes) != 1 << above:
+        raise LookupError(f"subtree {number} of level {level} is not whole")
+    for _ in range(above):
+        hashes = [node_hash(left, right) for left, right in zip(hashes[::2], hashes[1::2], strict=True)]
+    return hashes[0]
 
 
 def _middle(size: int) -> int:

@@ -56,8 +56,10 @@ GUARDIANSHIP = Table(
     Column("guardian", Words, nullable=False),
     #: The child.
     Column("person", Words, nullable=False),
-    #: What shows it: a birth certificate, a household register, a court's decision.
+    #: What shows it: "birth-certificate", "household-register" or "court" (a text of those named before 0018).
     Column("basis", Words, nullable=False),
+    #: What was seen of it: its number, and the office that issued it.
+    Column("evidence", Words, nullable=False, server_default=""),
     *_said(),
 )
 Index("guardianship_by_person", GUARDIANSHIP.c.person)

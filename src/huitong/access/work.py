@@ -14,7 +14,8 @@ from huitong.store.store import Store
 class Work:
     """Who asks, through which door, from where, when; and the store in which the work is done.
 
-    Made by `access.actions.Access`, and for the audit of a sign-in by `access.accounts`, and nowhere else.
+    Made by `access.actions.Access`, for the audit of a sign-in by `access.accounts`, and of what a provider says by
+    `access.openid`, and nowhere else.
     """
 
     store: Store

@@ -2,9 +2,12 @@
 
 from huitong.app.archive import (
     Archive,
+    audit_key,
     cancel_move,
     check_audit,
+    export_audit,
     load_directory,
+    make_audit_head,
     move_store,
     open_archive,
     reindex,
@@ -16,9 +19,12 @@ from huitong.app.serve import Serving, serve
 __all__ = [
     "Archive",
     "Serving",
+    "audit_key",
     "cancel_move",
     "check_audit",
+    "export_audit",
     "load_directory",
+    "make_audit_head",
     "move_store",
     "open_archive",
     "reindex",

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from huitong.access import auditing
 from huitong.access.actions import Access
-from huitong.access.auditing import Checked
+from huitong.access.auditing import Looked
+from huitong.access.checking import Findings, KeptHead
+from huitong.access.deciding import Action
+from huitong.access.exporting import Part, export, part_of
+from huitong.access.head_key import signer_of
+from huitong.access.heads import Head
+from huitong.access.verifying import verify_store
+from huitong.base.clock import now
 from huitong.base.errors import SettingsError
 from huitong.base.settings import Settings
 from huitong.directory import actions as directory
@@ -17,6 +25,7 @@ from huitong.directory.actions import Directory, follow, read_directory
 from huitong.directory.model import LoadReport
 from huitong.imaging import actions as imaging
 from huitong.store.store import Layout, Store
+from huitong.wire.checkpoint import VerifierKey
 
 Progress = Callable[[int, int], None]
 
@@ -104,10 +113,42 @@ def show_directory(settings: Settings) -> tuple[list[Any], list[LoadReport]]:
         return rows, directory.load_reports(work, 10)
 
 
-def check_audit(settings: Settings, number: int, head: str) -> tuple[Checked, bool]:
-    """The whole log of who looked, and whether line `number` still has the hash `head`: true where it is 0."""
+def check_audit(
+    settings: Settings, number: int, head: str, kept: Sequence[KeptHead], keys: Sequence[VerifierKey]
+) -> tuple[Findings, bool]:
+    """The whole log of who looked, and whether line `number` still has the hash `head`: true where it is 0.
+
+    Heads of it must be signed by `keys`, without them by our own, if there is one. Raises BadRequest.
+    """
     with closing(Store(_existing(settings))) as store:
-        return auditing.check(store), not number or auditing.holds(store, number, head)
+        heads = Access(store, Directory([])).heads
+        ours = [heads.signer.key] if heads.signer and not keys else []
+        found = verify_store(store, heads, kept, [*keys, *ours])
+        return found, not number or auditing.holds(store, number, head)
+
+
+def make_audit_head(settings: Settings) -> Head | None:
+    """A head of all lines by now; also while servers run. Raises AuditDamaged."""
+    with closing(Store(_existing(settings))) as store:
+        return Access(store, Directory([])).heads.make()
+
+
+def audit_key(settings: Settings) -> VerifierKey | None:
+    """By which heads are verified; None where they are not signed. Raises SettingsError."""
+    signer = signer_of(settings)
+    return signer.key if signer else None
+
+
+def export_audit(settings: Settings, file: Path, **which: Any) -> Part:
+    """Lines of the log in a file; `which` as for `part_of`. That it was done is a line, too."""
+    with closing(Store(_existing(settings))) as store:
+        access = Access(store, Directory([]))
+        part = part_of(store, **which)
+        looked = Looked(Action.SEE_AUDIT, True, "operator", kind="audit export", id=f"{part.first}-{part.last}")
+        auditing.record(access.local(), looked)
+        part = part_of(store, **which)  # with that line, where it goes to the end
+        export(store, access.heads, part, now, file)
+        return part
 
 
 def cancel_move(settings: Settings) -> None:

@@ -12,7 +12,7 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from huitong.access.actions import Access
-from huitong.access.doors import openid, shl, smart
+from huitong.access.doors import heads, openid, shl, smart
 from huitong.access.work import Work
 from huitong.app import fhir, health, limits
 from huitong.base import log as logs
@@ -21,6 +21,7 @@ from huitong.directory.doors import fhir as directory_fhir
 from huitong.imaging.doors import dicomweb
 from huitong.people.doors import card
 from huitong.people.doors import fhir as people
+from huitong.people.doors.fhir_audit import audit_events
 from huitong.store.store import Store
 from huitong.web import errors, headers
 from huitong.web import routes as pages
@@ -35,7 +36,8 @@ def fhir_types(store: Store, access: Access) -> tuple[ResourceType[Work], ...]:
     def takes_part(institution: str) -> bool:
         return access.directory.get(institution) is not None
 
-    return (*directory_fhir.RESOURCES, people.patients(store.settings.identifier_base, takes_part))
+    patients = people.patients(store.settings.identifier_base, takes_part)
+    return (*directory_fhir.RESOURCES, patients, audit_events(store.settings))
 
 
 def http_routes(store: Store, access: Access, associations: Callable[[], int]) -> list[BaseRoute]:
@@ -46,6 +48,7 @@ def http_routes(store: Store, access: Access, associations: Callable[[], int]) -
         *smart.routes(access, store.settings, resources, fhir.ROOT),
         *shl.routes(access, store.settings),
         *openid.routes(access),
+        *heads.routes(access),
         *card.routes(access),
         *pages.routes(access, store.settings),
     ]

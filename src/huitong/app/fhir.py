@@ -22,6 +22,7 @@ from huitong import __version__
 from huitong.access.actions import SESSION_COOKIE, Access
 from huitong.access.model import Need
 from huitong.access.work import Work
+from huitong.base.caller import host_of
 from huitong.base.errors import (
     BadRequest,
     HuitongError,
@@ -62,11 +63,9 @@ class _Call:
 
     def work(self, resource: str, letter: str) -> Work:
         """The key for reading ("r") or searching ("s") resources of a type. Raises NotSignedIn, NotAllowed."""
-        host = self.request.client.host if self.request.client else ""
         cookie = self.request.cookies.get(SESSION_COOKIE)
-        return self.access.reader(
-            self.request.headers.get("authorization"), host, Need(resource, letter), cookie=cookie
-        )
+        authorization = self.request.headers.get("authorization")
+        return self.access.reader(authorization, host_of(self.request), Need(resource, letter), cookie=cookie)
 
     @property
     def strict(self) -> bool:

@@ -21,6 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from huitong.access.openid.actions import BACK
 from huitong.base import metrics
 from huitong.base.buckets import Buckets
+from huitong.base.caller import host_of
 from huitong.base.errors import TooOften
 from huitong.base.log import logger
 from huitong.base.settings import Settings
@@ -79,8 +80,7 @@ class Limited:
         path, now_s, limits = scope["path"], self._clock_s(), self._limits
         if path in _FREE:
             return None
-        client = scope.get("client")
-        host = client[0] if client else ""
+        host = host_of(scope)
         if ":" in host:
             host = _whose(host)
         if limits.addresses is not None and (wait_s := limits.addresses.take(host, now_s)):

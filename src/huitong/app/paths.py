@@ -57,15 +57,22 @@ HTTP: dict[str, dict[str, Decided]] = {
     "/people": {"GET": Action.FIND_PERSONS},
     "/person/{exchange_id}": {"GET": Action.SEE_PERSON},
     "/person/{exchange_id}/split": {"POST": Action.DECIDE_PERSONS},
+    "/person/{exchange_id}/guardians": {"POST": Action.NAME_GUARDIAN},
     "/person/{exchange_id}/break-glass": {"POST": Action.BREAK_GLASS},
     "/questions": {"GET": Action.DECIDE_PERSONS},
     "/question/{pk:int}": {"GET": Action.DECIDE_PERSONS, "POST": Action.DECIDE_PERSONS},
     "/break-glass": {"GET": Action.REVIEW},
     "/break-glass/{pk:int}": {"POST": Action.REVIEW},
     "/audit": {"GET": Action.SEE_AUDIT},
+    # Numbers of lines and hashes, for whoever keeps them elsewhere.
+    "/audit/heads": {"GET": NOTHING},
+    "/audit/heads/latest": {"GET": NOTHING},
+    "/audit/heads/{size:int}": {"GET": NOTHING},
+    "/audit/consistency": {"GET": NOTHING},
     "/audit/{seq:int}": {"GET": Action.SEE_AUDIT},
     "/sign-in": {"GET": NOTHING, "POST": NOTHING},
     "/sign-in/code": {"GET": NOTHING, "POST": NOTHING},
+    "/sign-in/password": {"GET": NOTHING, "POST": NOTHING},
     "/sign-out": {"POST": NOTHING},
     # Only with a provider in the settings; its token proves what it says.
     "/sign-in/openid": {"GET": NOTHING},
@@ -133,6 +140,8 @@ FHIR: dict[str, dict[str, Decided]] = {
         "$match": Action.FIND_PERSONS,
         "$ihe-pix": Action.FIND_PERSONS,
     },
+    # Residents read what is about them, as on their own pages (`rights.see`).
+    "AuditEvent": {"read": Action.SEE_AUDIT, "search": Action.SEE_AUDIT},
     **dict.fromkeys(("Organization", "Location", "Practitioner", "PractitionerRole", "Endpoint"), _OF_DIRECTORY),
 }
 

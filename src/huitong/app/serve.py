@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from huitong.access.head_maker import HeadMaker
 from huitong.access.work import Work
 from huitong.app.archive import Archive, open_now
 from huitong.app.asgi import application
@@ -61,7 +62,8 @@ async def serve(settings: Settings, started: Callable[[Serving], None] = lambda 
     settler, matcher = imaging.Settler(archive.store), people.Matcher(archive.access.local)
     dimse = DimseServer(_dimse_service(archive))
     mllp = MllpServer(_mllp_service(archive))
-    followers = (settler, matcher)
+    head_maker = HeadMaker(archive.store, archive.access.heads)
+    followers = (settler, matcher, head_maker)
     others = asyncio.create_task(_stop_with_http(stop, dimse, mllp, followers, settings.stop_grace_s), name="stop")
     try:
         dimse_port = await _listen(dimse, settings.dimse, "DIMSE")
@@ -69,6 +71,7 @@ async def serve(settings: Settings, started: Callable[[Serving], None] = lambda 
         mllp_port = await _listen(mllp, settings.mllp, "MLLP") if settings.mllp else None
         settler.start()
         matcher.start()
+        head_maker.start()
 
         def accepting(http_port: int) -> None:
             http = f"{'https' if https else 'http'}://{settings.http.host}:{http_port}/"
@@ -102,18 +105,19 @@ async def _stop_with_http(
     stop: asyncio.Event,
     dimse: DimseServer,  # type: ignore[type-arg]
     mllp: MllpServer[Work],
-    followers: tuple[imaging.Settler, people.Matcher],
+    followers: tuple[imaging.Settler, people.Matcher, HeadMaker],
     grace_s: float,
 ) -> None:
     """All doors close at one moment and have one deadline: a sender must not find one still open behind another."""
     await stop.wait()
     log.info("stopping")
-    settler, matcher = followers
+    settler, matcher, head_maker = followers
     await asyncio.gather(
         dimse.stop(grace_s),
         mllp.stop(grace_s),
         asyncio.to_thread(_stop_settler, settler),
         asyncio.to_thread(matcher.stop),
+        asyncio.to_thread(head_maker.stop),
     )
 
 

@@ -58,6 +58,12 @@ class StoreDamaged(OurFault):
     hint = "run `huitong verify` and restore the named objects from backup"
 
 
+class AuditDamaged(OurFault):
+    """The record of who looked is not as it was written."""
+
+    hint = "run `huitong audit verify`, keep the database as it is, and find out who could write it"
+
+
 class NotDicom(SenderFault):
     """This is not a DICOM object that can be read."""
 
@@ -82,6 +88,12 @@ class BadRequest(CallerFault):
 
 class NotSignedIn(CallerFault):
     """The request does not say who asks."""
+
+
+class PasswordToChoose(CallerFault):
+    """Another password has to be chosen first: somebody else knows this one."""
+
+    hint = "open /sign-in/password in the browser that has signed in"
 
 
 class NotAllowed(CallerFault):
@@ -148,6 +160,7 @@ ANSWERS: dict[type[HuitongError], Answer] = {
     StoreFull: Answer("store-full", 507, 0xA700, "no-store"),
     StoreUnavailable: Answer("store-unavailable", 503, 0xA700, "transient"),
     StoreDamaged: Answer("store-damaged", 500, 0x0110, "exception"),
+    AuditDamaged: Answer("audit-damaged", 500, 0x0110, "exception"),
     SenderFault: Answer("invalid", 400, 0xC000, "invalid", 102),
     NotDicom: Answer("not-dicom", 400, 0xC000, "structure"),
     MissingIdentity: Answer("missing-identity", 400, 0xA900, "required", 101),
@@ -156,6 +169,7 @@ ANSWERS: dict[type[HuitongError], Answer] = {
     CallerFault: Answer("bad-request", 400, 0x0110, "invalid", 102),
     BadRequest: Answer("bad-request", 400, 0x0106, "invalid", 102),
     NotSignedIn: Answer("not-signed-in", 401, 0x0124, "login"),
+    PasswordToChoose: Answer("password-to-choose", 403, 0x0124, "login"),
     NotAllowed: Answer("not-allowed", 403, 0x0124, "forbidden"),
     TooOften: Answer("too-often", 429, 0xA700, "throttled"),
     NotFound: Answer("not-found", 404, 0x0112, "not-found", 204),

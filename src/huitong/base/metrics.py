@@ -49,10 +49,14 @@ TOKENS = Counter(
     "Access tokens asked for by institutions' systems, by what became of it: given, or the error.",
     ["outcome"],
 )
+AUDIT_HEADS = Counter(
+    "huitong_audit_heads", "Heads of the record of who looked, by what became of them: made, or why not.", ["outcome"]
+)
 
 #: Every metric, in the order of the docs page.
 TABLE = (
     INSTANCES, BYTES, REFUSED, GROUP_SIZE, GROUP_SECONDS, ASSOCIATIONS, ASSOCIATIONS_OPEN,
     MLLP_CONNECTIONS, MLLP_OPEN, HL7_MESSAGES, HL7_SECONDS, REQUESTS, REQUEST_SECONDS,
     SETTLED, UNSETTLED, FREE_BYTES, S3_REQUESTS, S3_BYTES, S3_FAULTS, STUDY_BLOBS, CARD_SCANS, LIMITED, TOKENS,
+    AUDIT_HEADS,
 )  # fmt: skip

@@ -164,6 +164,14 @@ def _uri(text: str) -> str:
     return uri
 
 
+def _log_name(text: str) -> str:
+    """Origins of checkpoints and names of keys (C2SP tlog-checkpoint, signed-note)."""
+    name = text.strip()
+    if not name or "+" in name or not name.isprintable() or any(each.isspace() for each in name):
+        raise ValueError("expected a name such as exchange.example/audit, without spaces and plus signs")
+    return name
+
+
 def _origin(text: str) -> str:
     origin = text.strip().rstrip("/")
     if origin and not re.fullmatch(r"https?://[^\s/?#@|]+", origin):
@@ -206,6 +214,7 @@ NETWORKS = Kind("networks", _networks, lambda networks: ", ".join(str(network) f
 AE_TITLE = Kind("AE title", _ae_title)
 TEXT = Kind("text", str.strip)
 URI = Kind("URI", _uri)
+LOG_NAME = Kind("name", _log_name)
 ISSUER = Kind("https URL, or empty", _issuer)
 ORIGIN = Kind("https://host, or empty", _origin)
 DATABASE_URL = Kind("postgresql URL, or empty", _database_url, _show_url)

@@ -191,6 +191,17 @@ class Settings:
         None, kinds.OPTIONAL_PATH, "",
         "File with the key (64 hexadecimal digits) under which secrets of authenticators lie in the database; the same "
         "for all processes of a store. Empty: `account.key` in `data`, made when it is needed first.")
+    audit_origin: str = _row(
+        "huitong/audit", kinds.LOG_NAME, "",
+        "Name of the record of who looked in its published heads, as exchange.example/audit: unique in the world, and"
+        " the same for ever.")
+    audit_key: Path | None = _row(
+        None, kinds.OPTIONAL_PATH, "",
+        "File with the private key (PEM, Ed25519) that signs these heads; the same for all processes of a store. Empty:"
+        " in demo mode `audit.key` in `data`, made when it is needed first; heads are not signed otherwise.")
+    audit_head_s: float = _row(
+        600.0, kinds.NUMBER, "s",
+        "A head is made this long after the one before, if lines were added.", minimum=1)
     exchange_issuer: str = _row(
         "HUITONG", kinds.TEXT, "",
         "Issuer of Patient ID of the exchange's own numbers, by which studies of all institutions are found.")

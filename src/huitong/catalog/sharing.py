@@ -19,6 +19,8 @@ class SharingRules:
     #: What a person can choose from.
     hours: list[int]
     usual_hours: int
+    #: Beside these, in demo mode.
+    demo_seconds: int
     passcode_digits: int
     #: Wrong ones in the whole life of a link, after which it opens nothing any more.
     passcode_tries: int
@@ -27,6 +29,15 @@ class SharingRules:
     #: Of one person, at a time.
     open_links: int
     label_characters: int
+
+    def durations(self, *, demo: bool) -> list[timedelta]:
+        """What a person can choose from, the shortest first."""
+        short = [timedelta(seconds=self.demo_seconds)] if demo else []
+        return [*short, *(timedelta(hours=hours) for hours in self.hours)]
+
+    @property
+    def usual(self) -> timedelta:
+        return timedelta(hours=self.usual_hours)
 
     @property
     def session(self) -> timedelta:

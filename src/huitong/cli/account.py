@@ -38,7 +38,7 @@ def account() -> None:
 @click.option("--display", metavar="NAME", default="", help="How pages show them.")
 @settings_flags
 def add(loaded: Loaded, name: str, roles: tuple[str, ...], institution: str | None, person: str, display: str) -> None:
-    """Make an account, and print the password that was made for it: it is shown this once."""
+    """Make an account, and print the password that was made for it: it is shown this once, and good for one sign-in."""
     from huitong.access.model import Role
     from huitong.people.actions import person_by_exchange_id
 
@@ -72,7 +72,7 @@ def list_(loaded: Loaded) -> None:
 @click.option("--totp", is_flag=True, help="Forget the authenticator, too: another is enrolled at the next sign-in.")
 @settings_flags
 def reset(loaded: Loaded, name: str, totp: bool) -> None:
-    """Print a new password of this account, unlock it and end its sessions."""
+    """Print a new password of this account, to be changed at the next sign-in; unlock it and end its sessions."""
     password = secrets.token_urlsafe(12)
 
     def change(accounts: Accounts, work: Work) -> None:

@@ -34,6 +34,7 @@ from huitong.cli import servers
 from huitong.cli.asking import ask
 from huitong.cli.demo_accounts import add_demo_accounts
 from huitong.cli.demo_directory import load_demo_directory
+from huitong.cli.demo_sharing import tell_sharing
 from huitong.cli.demo_story import tell_story
 from huitong.cli.dicomdir import is_dicomdir
 from huitong.cli.options import ALL_GOOD, SOME_WRONG, console
@@ -205,7 +206,11 @@ def _tell(settings: Settings, serving: Serving, out: Console) -> bool:
     if not serving.mllp_port:
         return True
     http, mllp = Address(settings.http.host, serving.http_port), Address(settings.dimse.host, serving.mllp_port)
-    return tell_story(http, mllp, lambda line: out.print(line, soft_wrap=True))
+
+    def say(line: str) -> None:
+        out.print(line, soft_wrap=True, highlight=False)
+
+    return tell_story(http, mllp, say) & tell_sharing(http, say)
 
 
 def card_page(http: Address) -> str:

@@ -16,8 +16,14 @@ def add_demo_accounts(access: Access) -> None:
     for each in STAFF:
         if each.name not in there:
             accounts.add(
-                work, each.name, PASSWORD, display=each.display, institution=each.institution, roles=each.roles
+                work,
+                each.name,
+                PASSWORD,
+                display=each.display,
+                institution=each.institution,
+                roles=each.roles,
+                known=False,
             )
     person = person_of(work, TAIYUAN.code, ct.PATIENT.number)
     if person is not None and RESIDENT not in there:
-        accounts.add(work, RESIDENT, PASSWORD, display=RESIDENT_DISPLAY, person=person.exchange_id)
+        accounts.add(work, RESIDENT, PASSWORD, display=RESIDENT_DISPLAY, person=person.exchange_id, known=False)

@@ -5,35 +5,32 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 from http import HTTPStatus
-from http.cookies import SimpleCookie
-from urllib.parse import urlencode
 
 from huitong.access.accounts.demo import PASSWORD, STAFF
-from huitong.access.actions import SESSION_COOKIE
 from huitong.base.setting_kinds import Address
-from huitong.cli.asking import ask
+from huitong.cli.asking import ask, sign_in
 from huitong.cli.phantom.header import TAIYUAN, YUNCHENG, uid
 from huitong.cli.phantom.messages import consultation
-from huitong.cli.sending import SendingFailed, send_messages
+from huitong.cli.sending import send_messages
 
-_NAMES = {each.name: f"{each.display} ({each.institution or 'health commission'})" for each in STAFF}
+NAMES = {each.name: f"{each.display} ({each.institution or 'health commission'})" for each in STAFF}
 #: Whose visit Yuncheng tells of, and who is not treated anywhere but there.
 THERE, HERE = "xuewenjing", "limingyuan"
 
 
 def tell_story(http: Address, mllp: Address, say: Callable[[str], None]) -> bool:
     """A doctor opens another hospital's CT because a visit is open; without one it is refused. Whether it was so."""
-    doctor, other = _sign_in(http, THERE), _sign_in(http, HERE)
+    doctor, other = (sign_in(http, name, PASSWORD) for name in (THERE, HERE))
     study = _study(TAIYUAN.code, uid("CT", 1, "study"))
     before = _status(http, study, doctor)
     send_messages(mllp, [consultation(datetime.now(UTC))])
     after = _status(http, study, doctor)
     elsewhere = _status(http, _study(YUNCHENG.code, uid("MR", 11, "study")), other)
     say("\n王晓东 is in Yuncheng, where a doctor asks for the CT that Taiyuan made of him:")
-    say(f"  {_NAMES[THERE]:<28} {_said(before)}, as {'one' if before == HTTPStatus.OK else 'no'} visit is known")
+    say(f"  {NAMES[THERE]:<28} {_said(before)}, as {'one' if before == HTTPStatus.OK else 'no'} visit is known")
     say(f"  {'HIS of YUNCHENG':<28} ADT^A04, he is registered as an outpatient: AA")
-    say(f"  {_NAMES[THERE]:<28} {_said(after)}, as a visit is open")
-    say(f"  {_NAMES[HERE]:<28} asks for his MR of Yuncheng: {_said(elsewhere)}, as he is not treated in Taiyuan")
+    say(f"  {NAMES[THERE]:<28} {_said(after)}, as a visit is open")
+    say(f"  {NAMES[HERE]:<28} asks for his MR of Yuncheng: {_said(elsewhere)}, as he is not treated in Taiyuan")
     return after == HTTPStatus.OK and elsewhere == HTTPStatus.NOT_FOUND
 
 
@@ -43,17 +40,6 @@ def _study(institution: str, study_uid: str) -> str:
 
 def _said(status: int) -> str:
     return f"{status} {HTTPStatus(status).phrase}"
-
-
-def _sign_in(http: Address, name: str) -> str:
-    """The cookie of a new session; raises SendingFailed."""
-    form = urlencode({"name": name, "password": PASSWORD, "next": "/"})
-    told = {"content_type": "application/x-www-form-urlencoded", "origin": f"http://{http}"}
-    answer = ask(http, "POST", "/sign-in", form, **told)
-    cookies = SimpleCookie(answer.headers.get("set-cookie", ""))
-    if answer.status != HTTPStatus.SEE_OTHER or SESSION_COOKIE not in cookies:
-        raise SendingFailed(f"{name} could not sign in: {answer.status}")
-    return f"{SESSION_COOKIE}={cookies[SESSION_COOKIE].value}"
 
 
 def _status(http: Address, path: str, cookie: str) -> int:

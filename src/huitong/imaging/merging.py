@@ -88,7 +88,8 @@ def _merge(store: Store, blobs: Objects, study_pk: int, parts: Sequence[_Part], 
         return 0
     with store.database.write() as tx:
         uid = tx.execute(select(STUDY.c.study_uid).where(STUDY.c.pk == study_pk)).scalar_one()
-        store.database.lock(tx, [uid])
+        # The old objects too: two studies of one object that left it at once would each see the other still in it.
+        store.database.lock(tx, [uid, *{part.placed.blob for part in parts}])
         row = {"name": placed[0].blob, "indexed_bytes": placed[-1].end, "sealed": 1}
         new_pk = tx.execute(PACK.insert().values(**row).returning(PACK.c.pk)).scalar_one()
         moved = sum(_move(tx, part, where, new_pk) for part, where in zip(parts, placed, strict=True))

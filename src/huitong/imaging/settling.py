@@ -2,14 +2,15 @@
 
 A study that changes afterwards settles again, with a line of its own. A line that would say the same as the last one
 (after a reindex, say) is not written twice. A study that cannot be settled waits longer each time and holds up no
-other; what of it cannot be made ready does not hold up its line.
+other; what of it cannot be made ready does not hold up its line. The processes of a store settle different studies at
+once: each passes over those that another has in hand.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, NamedTuple
@@ -87,14 +88,17 @@ class Settler:
 
         Raises StoreFull and StoreUnavailable, with which no other study would fare better.
         """
-        if not self._due():
-            return 0
-        with self._store.database.turn("settle") as ours:  # of the processes of a store one at a time
-            return self._settle() if ours else 0
+        in_hand = set[int]()  # of others
+        while names := {_turn_of(study): study["pk"] for study in self._due(in_hand)}:
+            with self._store.database.turns(names) as ours:
+                # Another may have settled some of them just before.
+                if studies := [study for study in self._due(in_hand) if _turn_of(study) in ours]:
+                    return self._settle(studies)
+            in_hand.update(names.values())
+        return 0
 
-    def _settle(self) -> int:
+    def _settle(self, studies: list[Any]) -> int:
         tried, looked_at, made = 0, list[_LookedAt](), list[Made]()
-        studies = self._due()
         contents = self._contents(studies)
         for study in studies:
             if self._stop.is_set():
@@ -114,10 +118,10 @@ class Settler:
             self._merge(looked_at)
         return tried
 
-    def _due(self) -> list[Any]:
+    def _due(self, but: Collection[int]) -> list[Any]:
         now_at = self._clock()
         before_ms = rules.quiet_before_ms(now_at.timestamp() * 1000, self._store.settings.settle_s)
-        waiting = {pk for pk, (until, _) in self._put_off.items() if until > now_at}
+        waiting = {pk for pk, (until, _) in self._put_off.items() if until > now_at}.union(but)
         with self._store.database.reading() as session:
             return due.quiet_studies(session, before_ms, waiting, _AT_ONCE)
 
@@ -187,6 +191,10 @@ class Settler:
             self._put_off.pop(study["pk"], None)
             log.debug("study settled", institution=study["institution"], instances=body["instances"])
         metrics.SETTLED.inc(len(looked_at))
+
+
+def _turn_of(study: Any) -> str:
+    return f"settle {study['pk']}"
 
 
 def manifest(series: list[Any], contents: list[StoredInstance]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from huitong.catalog.matching import MATCHING
 from huitong.people import keys as blocking
 from huitong.people import levels
 from huitong.people.forms import Address, Name, mother_in, read_address, read_date, read_name, read_phone
+from huitong.people.identifiers import other_for_life
 from huitong.people.model import Agreement, Demographics
 from huitong.people.weights import Model, NameFrequencies, read_model
 
@@ -88,7 +89,7 @@ def score(a: Demographics, b: Demographics) -> Score:
     odds = [-weight, *model.bits_of_relatives(reached)]
     agreements.append(Agreement("relatives", "", -_log2_sum(odds) - weight))
     weight = sum(one.weight_bits for one in agreements)
-    guard = guarded(reached)
+    guard = guarded(Seen(reached, _other_hanzi(first, second), other_for_life(first.certificates, second.certificates)))
     if guard and weight > _MOST_BITS:
         agreements.append(Agreement("guard", guard, _MOST_BITS - weight))
         weight = _MOST_BITS
@@ -114,34 +115,58 @@ _CORROBORATING = {
 }
 
 
-def _has_certificate(reached: Mapping[str, str]) -> bool:
-    return reached["certificate"] in _CORROBORATING["certificate"]
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the guards look at: the levels, by field, and what these do not tell."""
+
+    reached: Mapping[str, str]
+    #: Both came in hanzi, and with other ones, however alike they sound.
+    other_hanzi: bool = False
+    #: Each has a right certificate of a kind of which one has only one for life, and not the same.
+    other_for_life: bool = False
+
+    @property
+    def same_certificate(self) -> bool:
+        return self.reached["certificate"] in _CORROBORATING["certificate"]
 
 
-def _other_name(reached: Mapping[str, str]) -> bool:
-    return bool(reached["name"]) and reached["name"] not in _SAME_NAME
+def _other_hanzi(a: Read, b: Read) -> bool:
+    mine, theirs = ({one.hanzi for one in each.names if one.hanzi} for each in (a, b))
+    same = (levels.is_turned(one, other) or one == other for one in mine for other in theirs)
+    return bool(mine and theirs) and not any(same)
 
 
-def _nameless(reached: Mapping[str, str]) -> bool:
-    return not reached["name"] and reached["birth_order"] != "same" and not _has_certificate(reached)
+def _other_name(seen: Seen) -> bool:
+    return bool(seen.reached["name"]) and seen.reached["name"] not in _SAME_NAME
 
 
-def _name_and_birth_date_alone(reached: Mapping[str, str]) -> bool:
-    return not any(reached[field] in those for field, those in _CORROBORATING.items())
+def _sounds_alike(seen: Seen) -> bool:
+    return seen.other_hanzi and not seen.same_certificate
 
 
-def _other_birth_date(reached: Mapping[str, str]) -> bool:
-    return reached["birth_date"] in ("year", "different") and not _has_certificate(reached)
+def _nameless(seen: Seen) -> bool:
+    return not seen.reached["name"] and seen.reached["birth_order"] != "same" and not seen.same_certificate
 
 
-def _other_sex(reached: Mapping[str, str]) -> bool:
-    return reached["sex"] == "different" and not _has_certificate(reached)
+def _name_and_birth_date_alone(seen: Seen) -> bool:
+    return not any(seen.reached[field] in those for field, those in _CORROBORATING.items())
+
+
+def _other_birth_date(seen: Seen) -> bool:
+    return seen.reached["birth_date"] in ("year", "different") and not seen.same_certificate
+
+
+def _other_sex(seen: Seen) -> bool:
+    return seen.reached["sex"] == "different" and not seen.same_certificate
 
 
 #: Evidence that is at most a question for a human, the first that holds: twins and others of one household share all
-#: but the given name; of 35 million many share name and birth date; a newborn's twin shares all but the order of birth.
-GUARDS: tuple[tuple[str, Callable[[Mapping[str, str]], bool]], ...] = (
+#: but the given name, and that may sound alike (皓子 and 浩子); of 35 million many share name and birth date; a
+#: newborn's twin shares all but the order of birth.
+GUARDS: tuple[tuple[str, Callable[[Seen], bool]], ...] = (
     ("other name", _other_name),
+    ("sounds alike, other characters", _sounds_alike),
+    ("other certificate", lambda seen: seen.other_for_life),
     ("name not comparable", _nameless),
     ("name and birth date alone", _name_and_birth_date_alone),
     ("other birth date", _other_birth_date),
@@ -149,9 +174,9 @@ GUARDS: tuple[tuple[str, Callable[[Mapping[str, str]], bool]], ...] = (
 )
 
 
-def guarded(reached: Mapping[str, str]) -> str:
-    """The name of the guard that keeps these levels from being joined; empty if none does."""
-    return next((name for name, holds in GUARDS if holds(reached)), "")
+def guarded(seen: Seen) -> str:
+    """The name of the guard that keeps this from being joined; empty if none does."""
+    return next((name for name, holds in GUARDS if holds(seen)), "")
 
 
 # --- numbers ---

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 
@@ -65,6 +66,19 @@ def normal(kind: str, number: str) -> str:
     if found is None or len(set(found[1])) == 1 or (kind == GB11643 and not _is_citizen(found[1])):
         return ""
     return found[1]
+
+
+def sound(certificates: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Those (kind, number) that prove something, as they are compared."""
+    return {(kind, value) for kind, number in certificates if (value := normal(kind, number))}
+
+
+def other_for_life(some: Iterable[tuple[str, str]], others: Iterable[tuple[str, str]]) -> bool:
+    """Whether both have one of a kind of which one has only one for life, and not the same."""
+    mine, theirs = sound(some), sound(others)
+    kinds = {kind for kind, _ in mine} & {kind for kind, _ in theirs}
+    shared = {kind for kind, _ in mine & theirs}
+    return any(KINDS[kind].lifelong for kind in kinds - shared)
 
 
 def _of_eighteen(fifteen: str) -> str:

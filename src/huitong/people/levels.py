@@ -49,7 +49,7 @@ def _pair(a: Name, b: Name) -> str:
     if a.hanzi and b.hanzi:
         if a.hanzi == b.hanzi:
             return "same"
-        if _is_turned(a.hanzi, b.hanzi):
+        if is_turned(a.hanzi, b.hanzi):
             return "same, other order"
         if a.toned == b.toned:
             return "same sound and tone"
@@ -65,7 +65,7 @@ def _pair(a: Name, b: Name) -> str:
     return _parts_equal(a, b, both)
 
 
-def _is_turned(a: str, b: str) -> bool:
+def is_turned(a: str, b: str) -> bool:
     """Whether it is the other with one or two characters of one end put to the other end."""
     return len(a) == len(b) > 1 and any(a[at:] + a[:at] == b for at in (1, 2, len(a) - 1, len(a) - 2))
 

@@ -7,12 +7,13 @@ second sees the first.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 
 from huitong.access.work import Work
 from huitong.people import linking, links, records, rules, weighing
+from huitong.people.identifiers import sound
 from huitong.people.model import Demographics, Evidence, Record
 from huitong.people.rules import Decision, Pair, Verdict
 from huitong.wire.mending import mended
@@ -54,11 +55,22 @@ def compared(
         merged = record.issuer == issuer and record.number == merged_into
         weighed = weighing.weigh(known, record.known)
         pairs.append(Compared(record, rules.decide(Pair(known, record.known, merged, weighed))))
-    return sorted(pairs, key=_likeliest)
+    return sorted((_of_persons(tx, [known], each) for each in pairs), key=_likeliest)
+
+
+def _of_persons(tx: Connection, mine: Sequence[Demographics], each: Compared) -> Compared:
+    """A likely join is a question where any of both sides may be twins: one twin's name was typed for the other's."""
+    evidence = each.verdict.evidence
+    if evidence.rule != "likely":
+        return each
+    theirs = [record.known for record in records.of_persons(tx, [each.record.person_pk])]
+    if not any(Pair(one, other).twin_or_misspelt for one in mine for other in theirs):
+        return each
+    return Compared(each.record, Verdict(Decision.ASK, replace(evidence, rule="twin-or-misspelt")))
 
 
 def _look_up(tx: Connection, known: Demographics, pk: int) -> list[int]:
-    certificates = rules.sound(known.certificates) | rules.sound(known.mother_certificates)
+    certificates = sound(known.certificates) | sound(known.mother_certificates)
     by_certificate = records.sharing_certificates(tx, pk, sorted(certificates), _MOST_SHARING)
     by_key = records.sharing_keys(tx, pk, (f"k:{key}" for key in weighing.keys_of(known)), _MOST_OF_KEY)
     return [*by_certificate, *by_key]
@@ -80,13 +92,24 @@ def match(tx: Connection, work: Work, pk: int) -> None:
     _withdraw(tx, work, record, found)
     asked = 0
     for each in found:
-        if each.verdict.decision is Decision.JOIN:
-            try_to_join(tx, work, pk, each.record.pk, each.verdict.evidence, "rules")
-        elif each.verdict.decision is Decision.ASK and asked < _MOST_QUESTIONS:
-            asked += _ask(tx, work, pk, each.record.pk, each.verdict.evidence)
+        verdict = _verdict_now(tx, pk, each)
+        if verdict.decision is Decision.JOIN:
+            try_to_join(tx, work, pk, each.record.pk, verdict.evidence, "rules")
+        elif verdict.decision is Decision.ASK and asked < _MOST_QUESTIONS:
+            asked += _ask(tx, work, pk, each.record.pk, verdict.evidence)
     for row in into_this:
         try_to_join(tx, work, row.low_pk, row.high_pk, Evidence("human"), row.who)
     records.note_matched(tx, pk, record.revision)
+
+
+def _verdict_now(tx: Connection, pk: int, each: Compared) -> Verdict:
+    """With the records in mind that the person has got by joins since it was compared."""
+    if each.verdict.evidence.rule != "likely":
+        return each.verdict
+    mine = records.of_persons(tx, [records.by_pk(tx, [pk])[pk].person_pk])
+    if each.record.pk in linking.pks_of(mine):
+        return each.verdict
+    return _of_persons(tx, [record.known for record in mine], each).verdict
 
 
 def try_to_join(tx: Connection, work: Work, one: int, other: int, evidence: Evidence, who: str) -> bool:

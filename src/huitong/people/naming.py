@@ -28,16 +28,26 @@ class Likeness(IntEnum):
     OTHER = 0
     #: One is missing, has lost characters, or is that of a newborn (王芳之子).
     UNKNOWN = 1
-    #: Sounds the same: one came in Latin letters, or another character of the same sound was typed.
-    SOUND = 2
+    #: Sounds the same, but both came in hanzi, and in other ones: a typing error, or the name of a twin.
+    OTHER_HANZI = 2
+    #: Sounds the same: at least one came in Latin letters.
+    SOUND = 3
     #: The same characters, in either order.
-    SAME = 3
+    SAME = 4
+
+
+def to_be_shown(names: Iterable[str]) -> str:
+    """Of the forms in which a name came, the first in hanzi, else the first; empty without one."""
+    forms = list(names)
+    return next((form for form in forms if not form.isascii()), next(iter(forms), ""))
 
 
 def likeness(some: Iterable[str], others: Iterable[str]) -> Likeness:
-    """The best of all pairs of the forms in which both names came."""
+    """The best of all pairs of the forms in which both names came; hanzi that differ outweigh pinyin that agrees."""
     pairs = [(_read(mended(one)), _read(mended(other))) for one in some for other in others]
-    return max((_of(*pair) for pair in pairs), default=Likeness.UNKNOWN)
+    best = max((_of(*pair) for pair in pairs), default=Likeness.UNKNOWN)
+    hanzi = any(one[0] and other[0] for one, other in pairs)
+    return Likeness.OTHER_HANZI if best is Likeness.SOUND and hanzi else best
 
 
 def _of(one: tuple[str, frozenset[str]], other: tuple[str, frozenset[str]]) -> Likeness:

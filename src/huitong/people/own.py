@@ -13,6 +13,7 @@ from huitong.access.work import Work
 from huitong.base.errors import NotFound
 from huitong.people import permitting, records
 from huitong.people.identifiers import read_exchange_id
+from huitong.people.naming import to_be_shown
 from huitong.people.relations import ids_of, wards_of
 
 
@@ -57,7 +58,6 @@ def _own(work: Work, exchange_id: str) -> Own:
         if person is None:
             raise NotFound("person")
         found = records.of_persons(tx, [person.pk])
-    names = [name for record in found for name in record.known.names]
-    hanzi = [name for name in names if not name.isascii()]
+    names = (name for record in found for name in record.known.names)
     institutions = dict.fromkeys(record.issuer for record in found)
-    return Own(person.exchange_id, next(iter(hanzi or names), ""), tuple(institutions))
+    return Own(person.exchange_id, to_be_shown(names), tuple(institutions))

@@ -17,7 +17,7 @@ from huitong.access.model import FREE, Asker
 from huitong.access.work import Work
 from huitong.base.errors import NotAllowed, NotFound
 from huitong.people.model import Record
-from huitong.people.relations import Relations, of_person
+from huitong.people.relations import Relations, ids_of, issuers_of, of_person
 
 
 def permit_person(work: Work, exchange_id: str, action: Action, what: str = "person") -> None:
@@ -76,6 +76,33 @@ def write_down(
     for person in sorted(set(persons)):
         whose = {"person": person, "kind": what[0], "id": what[1], "institution": institution, "detail": said}
         auditing.record_on(tx, work, Looked.of(action, decision, **whose))
+
+
+def guarding(work: Work, child: str) -> Decision:
+    """Whether the asker names guardians of this child: a registrar does where it is registered."""
+    with work.store.database.reading() as session:
+        here = work.institution if work.institution in issuers_of(session, child) else ""
+    return decide(work.asker, Action.NAME_GUARDIAN, Subject("person", here or "", child))
+
+
+def permit_guarding(work: Work, child: str) -> None:
+    """Raises NotFound for whoever may not see who the child is, NotAllowed for whoever does not name its guardians."""
+    permit_person(work, child, Action.SEE_PERSON)
+    decision = guarding(work, child)
+    if work.asker.kind not in FREE:
+        whose = {"person": child, "kind": "person", "id": child, "institution": work.institution or ""}
+        auditing.once(work, Looked.of(Action.NAME_GUARDIAN, decision, **whose))
+    if not decision.allowed:
+        raise NotAllowed("who is the guardian is for registrars of where the child is registered to say")
+
+
+def ids(work: Work, exchange_id: str) -> list[str]:
+    """All that lead to the person. Raises NotFound."""
+    with work.store.database.reading() as session:
+        found = ids_of(session, exchange_id)
+    if not found:
+        raise NotFound("person")
+    return found
 
 
 def permit_deciding(work: Work) -> None:

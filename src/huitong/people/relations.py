@@ -88,11 +88,25 @@ def _own(session: Session, asker: Asker, who: list[Any], said: dict[str, list[An
     """Whether the asker is the person, or a child's guardian."""
     mine = set(ids_of(session, asker.person))
     facts = {Fact.SELF} if any(row["exchange_id"] in mine for row in who) else set()
-    births = [row["birth_date"] for row in who if row["birth_date"]]
-    guarded = bool(births) and all(RELATIONS.is_guarded(born, day_of(now)) for born in births)
-    if guarded and any(row["a"] in mine for row in said.get("guardian", ())):
+    if _is_guarded(who, now) and any(row["a"] in mine for row in said.get("guardian", ())):
         facts.add(Fact.GUARDIAN)
     return facts
+
+
+def _is_guarded(who: list[Any], now: datetime) -> bool:
+    births = [row["birth_date"] for row in who if row["birth_date"]]
+    return bool(births) and all(RELATIONS.is_guarded(born, day_of(now)) for born in births)
+
+
+def is_guarded(session: Session, exchange_id: str, now: datetime) -> bool:
+    """Whether the person is a child for whom a guardian acts, as far as is known when they were born."""
+    return _is_guarded(session.rows(_BY_ID, {"wanted": exchange_id}), now)
+
+
+def issuers_of(session: Session, exchange_id: str) -> frozenset[str]:
+    """Codes of the institutions where the person is registered."""
+    found = session.rows(_BY_ID, {"wanted": read_exchange_id(exchange_id)})
+    return frozenset(row["issuer"] for row in found if row["issuer"])
 
 
 def day_of(moment: datetime) -> str:

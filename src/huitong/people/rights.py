@@ -16,11 +16,39 @@ from huitong.access.work import Work
 from huitong.base.clock import milliseconds, moment
 from huitong.base.errors import BadRequest, NotFound
 from huitong.catalog.access import RELATIONS, SENSITIVE
-from huitong.people import permitting
-from huitong.people.relations import ids_of
+from huitong.people import guardians, permitting
+from huitong.people.guardians import BASES, Guardian, Mother, NoGuardian, guardians_of, is_child, may_name, mothers_of
 from huitong.store import ledger
 
-_MOST_CHARS = 1000
+__all__ = [
+    "BASES",
+    "Emergency",
+    "Guardian",
+    "Mother",
+    "NoGuardian",
+    "Rights",
+    "Said",
+    "Spoken",
+    "Standing",
+    "break_glass",
+    "consent",
+    "emergencies",
+    "end_guardian",
+    "guardians_of",
+    "is_child",
+    "may_name",
+    "mothers_of",
+    "name_guardian",
+    "object_to",
+    "review",
+    "rights_of",
+    "spoken",
+    "standing",
+    "withdraw_consent",
+    "withdraw_objection",
+]
+
+_MOST_CHARS, _MOST_EVIDENCE = 1000, 200
 VERDICTS = ("justified", "unjustified")
 
 
@@ -31,7 +59,7 @@ class Said:
     pk: int
     at: datetime
     by: str
-    #: Of a consent: the class, and to whom (empty: to all). Of a guardian: the guardian's exchange id, and the basis.
+    #: Of a consent: the class, and to whom (empty: to all).
     about: str = ""
     to: str = ""
 
@@ -76,7 +104,8 @@ class Rights:
 
     objection: Said | None
     consents: list[Said]
-    guardians: list[Said]
+    #: Who act for the person, a child under 14, at this moment.
+    guardians: list[Guardian]
     #: Newest first.
     emergencies: list[Emergency]
 
@@ -112,19 +141,20 @@ def standing(work: Work, exchange_id: str) -> Standing:
 def rights_of(work: Work, exchange_id: str) -> Rights:
     """For the person or the guardian. Raises NotFound."""
     permitting.permit_person(work, exchange_id, Action.SEE_RIGHTS)
-    ids = _ids(work, exchange_id)
+    ids, young = permitting.ids(work, exchange_id), is_child(work, exchange_id)
     with work.store.database.read() as tx:
         objections = [_said(row) for row in _holding(tx, OBJECTION, ids)]
         consents = [_said(row, row.sensitive_class, row.institution) for row in _holding(tx, CONSENT, ids)]
-        guardians = [_said(row, row.guardian, row.basis) for row in _holding(tx, GUARDIANSHIP, ids)]
+        named = guardians.of_child(tx, ids) if young else []
+        held = [each for each in named if each.ended_at is None]
         broken = select(BREAK_GLASS).where(BREAK_GLASS.c.person.in_(ids)).order_by(BREAK_GLASS.c.pk.desc())
-        return Rights(next(iter(objections), None), consents, guardians, list(map(_emergency, tx.execute(broken))))
+        return Rights(next(iter(objections), None), consents, held, list(map(_emergency, tx.execute(broken))))
 
 
 def spoken(work: Work, exchange_id: str) -> list[Spoken]:
     """All objections and consents that were ever said, newest first. Raises NotFound."""
     permitting.permit_person(work, exchange_id, Action.SEE_RIGHTS)
-    ids = _ids(work, exchange_id)
+    ids = permitting.ids(work, exchange_id)
     with work.store.database.read() as tx:
         found = [_spoken("objection", row) for row in tx.execute(select(OBJECTION).where(OBJECTION.c.person.in_(ids)))]
         consents = tx.execute(select(CONSENT).where(CONSENT.c.person.in_(ids)))
@@ -135,7 +165,7 @@ def spoken(work: Work, exchange_id: str) -> list[Spoken]:
 def object_to(work: Work, exchange_id: str) -> None:
     """Other institutions do not see the person's records from now on. Raises NotFound."""
     permitting.permit_person(work, exchange_id, Action.CHANGE_RIGHTS)
-    ids = _ids(work, exchange_id)
+    ids = permitting.ids(work, exchange_id)
     with work.store.database.write() as tx:
         _lock(work, tx, ids)
         if not _holding(tx, OBJECTION, ids):
@@ -155,7 +185,7 @@ def consent(work: Work, exchange_id: str, sensitive_class: str, institution: str
     if sensitive_class not in SENSITIVE:
         raise BadRequest(f"the class is one of {', '.join(SENSITIVE)}")
     permitting.permit_person(work, exchange_id, Action.CHANGE_RIGHTS)
-    ids, about = _ids(work, exchange_id), {"sensitive_class": sensitive_class, "institution": institution}
+    ids, about = permitting.ids(work, exchange_id), {"sensitive_class": sensitive_class, "institution": institution}
     with work.store.database.write() as tx:
         _lock(work, tx, ids)
         held = {(row.sensitive_class, row.institution) for row in _holding(tx, CONSENT, ids)}
@@ -173,30 +203,57 @@ def withdraw_consent(work: Work, exchange_id: str, pk: int) -> None:
 # --- guardians ---
 
 
-def name_guardian(work: Work, guardian: str, child: str, basis: str) -> None:
-    """A registrar has seen by what the guardian is one; it ends by itself on the child's 14th birthday.
+def name_guardian(work: Work, child: str, shown: str, name: str, basis: str, evidence: str) -> NoGuardian | None:
+    """A registrar of where the child is registered has seen by what (`BASES`) somebody is the guardian.
 
-    Raises NotAllowed, NotFound, BadRequest.
+    `shown` and `name` as in `guardians.find`, `evidence`: number and office of the document. It ends by itself on the
+    child's 14th birthday. Answers why nobody was named. Raises NotAllowed, NotFound.
     """
-    permitting.permit(work, Action.NAME_GUARDIAN)
-    if not basis.strip() or len(basis) > _MOST_CHARS:
-        raise BadRequest("say by what it was seen who the guardian is")
-    ids, guardians = _ids(work, child), _ids(work, guardian)
-    if set(ids) & set(guardians):
-        raise BadRequest("nobody is their own guardian")
+    permitting.permit_guarding(work, child)
+    evidence = " ".join(evidence.split())
+    if basis not in BASES or not 1 <= len(evidence) <= _MOST_EVIDENCE:
+        return NoGuardian.NO_EVIDENCE
+    found = guardians.find(work, shown, name)
+    if isinstance(found, NoGuardian):
+        return found
+    child, theirs, hers = (
+        permitting.related_to(work, child).person,
+        permitting.ids(work, child),
+        permitting.ids(work, found),
+    )
+    if child in hers:
+        return NoGuardian.ONESELF
+    if not is_child(work, child):
+        return NoGuardian.NO_CHILD
+    if is_child(work, found):
+        return NoGuardian.GUARDIAN_IS_CHILD
     with work.store.database.write() as tx:
-        _lock(work, tx, ids)
-        if not any(row.guardian in guardians for row in _holding(tx, GUARDIANSHIP, ids)):
-            _add(tx, work, GUARDIANSHIP, person=child, guardian=guardian, basis=basis.strip())
-            _tell(tx, work, "access.guardian_named", child, {"guardian": guardian})
-            said = {"fact": "guardian_named", "guardian": guardian}
-            permitting.write_down(tx, work, Action.NAME_GUARDIAN, [child], ("person", child), **said)
+        _lock(work, tx, theirs)
+        if any(row.guardian in hers for row in _holding(tx, GUARDIANSHIP, theirs)):
+            return NoGuardian.ALREADY
+        _add(tx, work, GUARDIANSHIP, person=child, guardian=found, basis=basis, evidence=evidence)
+        _tell(tx, work, "access.guardian_named", child, {"guardian": found, "basis": basis})
+        said = {"fact": "guardian_named", "child": child, "guardian": found, "basis": basis, "evidence": evidence}
+        permitting.write_down(tx, work, Action.NAME_GUARDIAN, [child, found], ("person", child), **said)
+    forget(work.store)
+    return None
 
 
 def end_guardian(work: Work, child: str, pk: int) -> None:
     """Raises NotAllowed, NotFound."""
-    permitting.permit(work, Action.NAME_GUARDIAN)
-    _end(work, GUARDIANSHIP, child, pk, "access.guardian_ended", Action.NAME_GUARDIAN)
+    permitting.permit_guarding(work, child)
+    ids = permitting.ids(work, child)
+    with work.store.database.write() as tx:
+        _lock(work, tx, ids)
+        held = next((row for row in _holding(tx, GUARDIANSHIP, ids) if row.pk == pk), None)
+        if held is None:
+            raise NotFound("a guardian")
+        said = {"ended_by": work.who, "ended_at_ms": milliseconds(work.now())}
+        tx.execute(update(GUARDIANSHIP).where(GUARDIANSHIP.c.pk == pk).values(said))
+        _tell(tx, work, "access.guardian_ended", child, {"guardian": held.guardian, "ended": pk})
+        about = {"fact": "guardian_ended", "child": child, "guardian": held.guardian}
+        permitting.write_down(tx, work, Action.NAME_GUARDIAN, [child, held.guardian], ("person", child), **about)
+    forget(work.store)
 
 
 # --- emergencies ---
@@ -260,15 +317,6 @@ def review(work: Work, pk: int, verdict: str, note: str = "") -> None:
 # --- what these share ---
 
 
-def _ids(work: Work, exchange_id: str) -> list[str]:
-    """All that lead to the person. Raises NotFound."""
-    with work.store.database.reading() as session:
-        ids = ids_of(session, exchange_id)
-    if not ids:
-        raise NotFound("person")
-    return ids
-
-
 def _lock(work: Work, tx: Connection, ids: Iterable[str]) -> None:
     work.store.database.lock(tx, [f"rights of {each}" for each in ids])
 
@@ -282,11 +330,9 @@ def _add(tx: Connection, work: Work, table: Table, **columns: str) -> None:
     tx.execute(insert(table).values(**columns, by=work.who, at_ms=milliseconds(work.now())))
 
 
-def _end(
-    work: Work, table: Table, exchange_id: str, pk: int | None, kind: str, action: Action = Action.CHANGE_RIGHTS
-) -> None:
+def _end(work: Work, table: Table, exchange_id: str, pk: int | None, kind: str) -> None:
     """One of what holds of the person, or all. Raises NotFound for one that does not."""
-    ids = _ids(work, exchange_id)
+    ids = permitting.ids(work, exchange_id)
     with work.store.database.write() as tx:
         _lock(work, tx, ids)
         where = [table.c.person.in_(ids), table.c.ended_at_ms.is_(None), *([] if pk is None else [table.c.pk == pk])]
@@ -296,10 +342,6 @@ def _end(
                 raise NotFound("what is to be ended")
             return
         _tell(tx, work, kind, exchange_id, {} if pk is None else {"ended": pk})
-        if action is Action.NAME_GUARDIAN:
-            permitting.write_down(
-                tx, work, action, [exchange_id], ("person", exchange_id), fact="guardian_ended", pk=pk
-            )
     forget(work.store)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
-from huitong.people.identifiers import GB11643, KINDS, normal, said_by
+from huitong.people.identifiers import GB11643, other_for_life, said_by, sound
 from huitong.people.model import Certificate, Demographics, Evidence
 from huitong.people.naming import Likeness, likeness
 from huitong.wire.text import fold
@@ -99,22 +99,18 @@ class Pair:
         """Two of one household and one day, with two names or sexes."""
         return self.same_birth and self.one_roof and (self.names is Likeness.OTHER or self.sex_differs)
 
+    @property
+    def twin_or_misspelt(self) -> bool:
+        """Two of one household, day and sex with two names, though these may sound alike; no certificate says more."""
+        named = self.names in (Likeness.OTHER, Likeness.OTHER_HANZI)
+        return self.same_birth and self.one_roof and named and not self.sex_differs and not self.shared
+
     def probable(self, threshold: str) -> bool:
         return self.weighed is not None and self.weighed.probability >= getattr(self.weighed, threshold)
 
 
-def sound(certificates: tuple[Certificate, ...]) -> set[Certificate]:
-    """Those that prove something, as they are compared."""
-    return {(kind, value) for kind, number in certificates if (value := normal(kind, number))}
-
-
 def contradict(a: Demographics, b: Demographics) -> bool:
-    mine, theirs = sound(a.certificates), sound(b.certificates)
-    kinds = {kind for kind, _ in mine} & {kind for kind, _ in theirs}
-    return any(
-        KINDS[kind].lifelong and not {c for c in mine if c[0] == kind} & {c for c in theirs if c[0] == kind}
-        for kind in kinds
-    )
+    return other_for_life(a.certificates, b.certificates)
 
 
 def birth_of(known: Demographics) -> str:
@@ -178,9 +174,7 @@ RULES: tuple[Rule, ...] = (
         lambda p: p.same_mother_certificate and p.same_birth and not p.sex_differs and (p.names is not Likeness.OTHER),
         Decision.ASK,
     ),
-    Rule(
-        "twin-or-misspelt", lambda p: p.twin_like and not p.sex_differs and p.probable("ask_probability"), Decision.ASK
-    ),
+    Rule("twin-or-misspelt", lambda p: p.twin_or_misspelt and p.probable("ask_probability"), Decision.ASK),
     Rule("twin-like", lambda p: p.twin_like, Decision.APART),
     Rule("likely", lambda p: p.probable("join_probability"), Decision.JOIN),
     Rule("possible", lambda p: p.probable("ask_probability"), Decision.ASK),

@@ -7,8 +7,9 @@ from functools import lru_cache
 
 from huitong.catalog.matching import MATCHING
 from huitong.people import comparing
+from huitong.people.identifiers import sound
 from huitong.people.model import Demographics, Evidence
-from huitong.people.rules import Weighed, birth_of, sex_of, sound
+from huitong.people.rules import Weighed, birth_of, sex_of
 
 
 def keys_of(known: Demographics) -> tuple[str, ...]:

@@ -137,9 +137,15 @@ class Database(ABC):
     def check(self) -> None:
         """Raises StoreUnavailable or StoreFull unless, over a new connection, there is a row and a write can begin."""
 
-    @abstractmethod
-    def turn(self, name: str) -> AbstractContextManager[bool]:
+    @contextmanager
+    def turn(self, name: str) -> Iterator[bool]:
         """Whether no other process holds the turn of this name; while the block runs it is ours, if it is."""
+        with self.turns([name]) as ours:
+            yield bool(ours)
+
+    @abstractmethod
+    def turns(self, names: Iterable[str]) -> AbstractContextManager[set[str]]:
+        """Those of the names whose turns no other process holds; while the block runs they are ours."""
 
     @abstractmethod
     def claim(self, *, alone: bool) -> Claim:

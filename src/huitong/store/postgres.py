@@ -170,10 +170,12 @@ class PostgresDatabase(Database):
                 raise StoreUnavailable("the database takes no writes just now")
 
     @contextmanager
-    def turn(self, name: str) -> Iterator[bool]:
-        """Held by a connection of its own, so that it ends with the process."""
+    def turns(self, names: Iterable[str]) -> Iterator[set[str]]:
+        """Held by a connection of their own, so that they end with the process."""
+        keys = {lock_keys([name])[0]: name for name in names}
         with closing(PostgresSession(self._url, self.one_write)) as session:
-            yield session.rows("SELECT pg_try_advisory_lock(:key)", {"key": lock_keys([name])[0]})[0][0]
+            tried = session.rows(_TRY, {"keys": list(keys)})
+            yield {keys[row["key"]] for row in tried if row["ours"]}
 
     def claim(self, *, alone: bool) -> Claim:
         return _PostgresClaim(self.session, alone)
@@ -276,6 +278,7 @@ class _PostgresClaim(Claim):
 
 #: In the order of the list, which is the same for everybody.
 _LOCK = "SELECT pg_advisory_xact_lock(key) FROM unnest(CAST(:keys AS bigint[])) AS key"
+_TRY = "SELECT key, pg_try_advisory_lock(key) AS ours FROM unnest(CAST(:keys AS bigint[])) AS key"
 _PARAMETER = re.compile(r"(?<![:\w]):(\w+)")
 
 

@@ -75,9 +75,9 @@ class SqliteDatabase(Database):
             raw.execute("ROLLBACK")
 
     @contextmanager
-    def turn(self, name: str) -> Iterator[bool]:
+    def turns(self, names: Iterable[str]) -> Iterator[set[str]]:
         """Of the processes on one folder only `serve` takes turns, and there is one of it."""
-        yield True
+        yield set(names)
 
     def claim(self, *, alone: bool) -> Claim:
         """The lock of the data folder says it for this file (`store`)."""

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ExceptionHandler
 
-from huitong.base.errors import HuitongError, LinkEnded, retry_after
+from huitong.base.errors import HuitongError, LinkEnded, PasswordToChoose, retry_after
 from huitong.web.i18n import language_of
 from huitong.web.look import answer
 from huitong.web.modalities import _
@@ -83,6 +83,9 @@ async def answer_exception(request: Request, error: Exception) -> Response:
         if problem.status == HTTPStatus.UNAUTHORIZED and request.method == "GET":
             here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
             return RedirectResponse(f"/sign-in?{urlencode({'next': here})}", 303)
+        if isinstance(error, PasswordToChoose):
+            here = request.url.path if request.method == "GET" else "/"
+            return RedirectResponse(f"/sign-in/password?{urlencode({'next': here})}", 303)
         if isinstance(error, LinkEnded):
             return ended_page(request)
         # Our own faults are for the log; what the caller got wrong is said to the caller.

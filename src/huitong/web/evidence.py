@@ -72,6 +72,11 @@ LEVELS = {
     "family name only": _("the family name alone"),
     "given name only": _("the given name alone"),
     "different": _("different"),
+    "other name": _("another given name"),
+    "sounds alike, other characters": _("sounds alike in other characters, as the names of twins may"),
+    "other certificate": _("two certificates of which a person has one for life"),
+    "name not comparable": _("no name that can be compared"),
+    "other birth date": _("two dates of birth"),
     "other sex": _("two sexes"),
     "name and birth date alone": _("name and date of birth alone are not enough"),
 }

@@ -91,11 +91,6 @@ class Isolated:
         await self.app(scope, receive, send_isolated)
 
 
-def host_of(request: Request) -> str:
-    """The address of whoever asks; empty where the server was told of none."""
-    return request.client.host if request.client else ""
-
-
 def same_site(request: Request) -> None:
     """Raises NotAllowed for what another site's page made the browser send (Fetch Metadata, else Origin)."""
     site = request.headers.get("sec-fetch-site")

@@ -29,8 +29,10 @@ from huitong.imaging.model import StudyRow
 from huitong.people import own, rights
 from huitong.people.cards import actions as cards
 from huitong.people.own import Own
+from huitong.people.rights import Guardian
 from huitong.web import own_words
 from huitong.web.card import card_values
+from huitong.web.guardians import BASES
 from huitong.web.headers import same_site
 from huitong.web.i18n import language_of
 from huitong.web.look import answer, dicom_date
@@ -168,6 +170,8 @@ class MyPages:
             hours=RELATIONS.break_glass // timedelta(hours=1),
             scan_hours=RELATIONS.card_scan // timedelta(hours=1),
             years_old=RELATIONS.guardian_until_years,
+            bases=BASES,
+            acts_for=await to_thread.run_sync(_acts_for, mine),
         )
 
     async def say(self, request: Request) -> Response:
@@ -224,6 +228,14 @@ def _mine(work: Work, child: str) -> Mine:
     is_child = any(each.exchange_id == found.exchange_id for each in children)
     base = f"{HOME}/child/{quote(found.exchange_id)}" if is_child else HOME
     return Mine(work, found, children, base)
+
+
+def _acts_for(mine: Mine) -> list[tuple[Own, Guardian]]:
+    """The children on the asker's own page, each with what has made the asker the guardian."""
+    if mine.is_child:
+        return []
+    held = ((each, rights.rights_of(mine.work, each.exchange_id).guardians) for each in mine.children)
+    return [(child, one) for child, named in held for one in named if one.exchange_id == mine.person]
 
 
 def _index(request: Request) -> int:

@@ -12,9 +12,9 @@ from starlette.routing import BaseRoute, Route
 from huitong.access.accounts.model import SignedIn, device_of
 from huitong.access.openid.actions import BACK, OpenId
 from huitong.access.openid.model import Reason, SignInFailed
+from huitong.base.caller import host_of
 from huitong.base.errors import NotFound
 from huitong.base.log import logger
-from huitong.web.headers import host_of
 from huitong.web.look import own_path
 from huitong.web.modalities import _
 

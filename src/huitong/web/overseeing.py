@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from urllib.parse import urlencode
 
@@ -12,16 +13,37 @@ from starlette.routing import BaseRoute, Route
 
 from huitong.access.auditing import Wanted
 from huitong.access.deciding import Action
+from huitong.access.heads import Head
 from huitong.base.clock import CHINA, moment
-from huitong.base.errors import NotFound
+from huitong.base.errors import AuditDamaged, NotFound
 from huitong.people import overseeing
 from huitong.web.look import answer
 from huitong.web.place import Place
 
 _SHOWN = 50
+#: Of the published heads the last so many.
+_HEADS = 5
 _MOST_CHARS = 200
 _FIELDS = ("person", "account", "institution", "action", "outcome", "object", "since", "until")
 _OUTCOMES = {"allowed": True, "refused": False}
+
+
+@dataclass(frozen=True, slots=True)
+class _Digest:
+    """A head as the page shows it; `root` is empty where its row was altered."""
+
+    size: int
+    at_ms: int
+    root: str
+    signed: bool
+
+    @classmethod
+    def of(cls, head: Head) -> _Digest:
+        try:
+            checkpoint, note = head.published()
+        except AuditDamaged:
+            return cls(head.size, head.at_ms, "", False)
+        return cls(head.size, head.at_ms, checkpoint.root.hex(), bool(note.signatures))
 
 
 class OverseeingPages:
@@ -41,9 +63,14 @@ class OverseeingPages:
         found = await to_thread.run_sync(lambda: overseeing.find(work, _wanted(given), before=behind, limit=_SHOWN + 1))
         asked = {name: value for name, value in given.items() if value}
         more = urlencode({**asked, "before": found[_SHOWN - 1].seq}) if len(found) > _SHOWN else ""
+        heads = self.place.access.heads
+        digests = [_Digest.of(each) for each in await to_thread.run_sync(heads.newest, _HEADS)]
+        overdue = await to_thread.run_sync(heads.is_overdue)
+        actions = [each.value for each in Action]
         return self._answer(
-            request, "audit.html", found=found[:_SHOWN], more=more, given=given, actions=[each.value for each in Action]
-        )
+            request, "audit.html", found=found[:_SHOWN], more=more, given=given, actions=actions, heads=digests,
+            overdue=overdue,
+        )  # fmt: skip
 
     async def line(self, request: Request) -> Response:
         """Raises NotAllowed, NotFound."""

@@ -47,6 +47,7 @@ DONE = {
     "card.show": _("Showed the code of the health card"),
     "rights.see": _("Saw these pages"),
     "rights.change": _("Changed who may see"),
+    "rights.guard": _("Wrote down who is a child's guardian, or ended it"),
     "break-glass.open": _("Opened all studies in an emergency"),
     "share.make": _("Shared the study by a link"),
     "share.open": _("Opened a link to a study"),
@@ -60,6 +61,7 @@ WANTED = {
     "card.show": _("Wanted the code of the health card"),
     "rights.see": _("Wanted to see these pages"),
     "rights.change": _("Wanted to change who may see"),
+    "rights.guard": _("Wanted to say who is a child's guardian"),
     "break-glass.open": _("Wanted to open all studies in an emergency"),
     "share.make": _("Wanted to share the study"),
     "share.open": _("Wanted to open a link to a study"),
@@ -78,6 +80,7 @@ WHY = {
     "share": _("By a link that was shared with them."),
     "identify": _("Whoever registers or treats somebody has to know who it is."),
     "registrar": _("To make sure which patient numbers are one person's."),
+    "registrar of the child's": _("The child is registered at this hospital, where papers of guardians are looked at."),
     "card at the desk": _("Cards are read where people come to be treated."),
     # refused
     "passcode": _("Refused: the passcode was wrong."),

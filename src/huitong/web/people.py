@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
+from urllib.parse import quote
 
 from anyio import to_thread
 from starlette.requests import Request
@@ -16,14 +17,16 @@ from starlette.responses import RedirectResponse, Response
 
 from huitong.access.actions import SESSION_COOKIE
 from huitong.access.work import Work
+from huitong.base.caller import host_of
 from huitong.base.errors import BadRequest, NotAllowed
 from huitong.catalog.access import RELATIONS
 from huitong.imaging.actions import list_studies
 from huitong.people import actions, rights
 from huitong.people.cards import actions as cards
 from huitong.people.model import Question, Record
+from huitong.web import guardians
 from huitong.web.evidence import FIELDS, KINDS, LEVELS, OPENED, RULES
-from huitong.web.headers import host_of, same_site
+from huitong.web.headers import same_site
 from huitong.web.look import answer, dicom_date, shown_date, shown_name
 from huitong.web.modalities import NAMES
 from huitong.web.place import Place
@@ -64,7 +67,20 @@ class PeoplePages:
 
     async def person(self, request: Request) -> Response:
         """All that is known of one person; an id that was joined leads to who it is now. Raises NotFound."""
-        work = self.place.reader(request)
+        return await self._person(request, self.place.reader(request), {}, "")
+
+    async def guardians(self, request: Request) -> Response:
+        """Name a guardian of this child, or end one. Raises NotAllowed, NotFound."""
+        same_site(request)
+        work, child = self.place.reader(request), request.path_params["exchange_id"]
+        form = await request.form(max_files=0, max_fields=8)
+        given = guardians.typed(form)
+        wrong = await to_thread.run_sync(guardians.say, work, child, given, str(form.get("ends", "")))
+        if wrong:
+            return await self._person(request, work, given, wrong)
+        return RedirectResponse(f"/person/{quote(child)}#guardians", 303)
+
+    async def _person(self, request: Request, work: Work, given: dict[str, str], wrong: str) -> Response:
         asked = request.path_params["exchange_id"]
         shown = await to_thread.run_sync(actions.person_page, work, asked)
         if shown.person.exchange_id != asked:
@@ -75,9 +91,13 @@ class PeoplePages:
         has_card = await to_thread.run_sync(cards.has_card, work, asked)
         standing = await to_thread.run_sync(rights.standing, work, asked)
         may_decide = self._may_decide(request)
+        chosen = request.query_params.get("guardian", "")
+        guarding = await to_thread.run_sync(guardians.section, work, asked, given, chosen, wrong)
         return self._page(
             request,
             "person.html",
+            400 if wrong else 200,
+            **guarding,
             shown=shown,
             studies=studies,
             standing=standing,
@@ -141,10 +161,10 @@ class PeoplePages:
         except NotAllowed:
             return False
 
-    def _page(self, request: Request, template: str, **values: Any) -> Response:
+    def _page(self, request: Request, template: str, status: int = 200, **values: Any) -> Response:
         names = self.place.institution_names(request)
         words = {"kinds": KINDS, "rules": RULES, "fields": FIELDS, "levels": LEVELS, "modality_names": NAMES}
-        return answer(request, template, institution_names=names, **words, **values)
+        return answer(request, template, status, institution_names=names, **words, **values)
 
 
 def _next(work: Work, pk: int) -> int | None:

@@ -12,8 +12,8 @@ from starlette.requests import Request
 
 from huitong.access.actions import SESSION_COOKIE, SHARE_COOKIE, Access
 from huitong.access.work import Work
+from huitong.base.caller import host_of
 from huitong.base.settings import Settings
-from huitong.web.headers import host_of
 from huitong.web.i18n import language_of
 
 

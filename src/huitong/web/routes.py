@@ -42,6 +42,7 @@ def routes(access: Access, settings: Settings) -> list[BaseRoute]:
         Route("/people", people.people, name="people"),
         Route("/person/{exchange_id}", people.person, name="person"),
         Route("/person/{exchange_id}/split", people.split, methods=["POST"]),
+        Route("/person/{exchange_id}/guardians", people.guardians, methods=["POST"]),
         *EmergencyPages(place).routes(),
         *OverseeingPages(place).routes(),
         Route("/questions", people.questions, name="questions"),

@@ -7,6 +7,7 @@ secret of it goes in bodies of requests alone.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
 
@@ -22,13 +23,14 @@ from huitong.access.actions import SESSION_COOKIE, SHARE_COOKIE, SHARE_COOKIE_EV
 from huitong.access.model import Kind
 from huitong.access.sharing.model import Opened, Share, Wish, WrongPasscode
 from huitong.access.work import Work
+from huitong.base.caller import host_of
 from huitong.base.errors import BadRequest, LinkEnded, NotSignedIn
 from huitong.catalog.sharing import SHARING
 from huitong.imaging.actions import list_studies, share_study, study_to_share
 from huitong.imaging.model import StudyRow
 from huitong.people import sharing as own
 from huitong.web import own_words
-from huitong.web.headers import host_of, same_site
+from huitong.web.headers import same_site
 from huitong.web.look import answer, dicomweb_url, light_url, viewer_url
 from huitong.web.place import Place
 from huitong.wire.query import Condition, Level, Match, Query
@@ -36,6 +38,7 @@ from huitong.wire.query import Condition, Level, Match, Query
 #: The viewer of a link, before its `#`.
 OPENED_AT = "/s"
 _MOST_BYTES = 4096
+_MOST_DIGITS = 8
 
 
 class SharePages:
@@ -64,10 +67,10 @@ class SharePages:
         """The link, shown this once. Raises NotAllowed, NotFound, BadRequest."""
         same_site(request)
         work, form = self.place.reader(request), await request.form(max_files=0, max_fields=6)
-        hours, label = str(form.get("hours", "")), " ".join(str(form.get("label", "")).split())
-        if not hours.isdecimal() or int(hours[:6]) not in SHARING.hours:
+        lasting, label = str(form.get("seconds", "")), " ".join(str(form.get("label", "")).split())
+        if not (lasting.isascii() and lasting.isdecimal() and len(lasting) <= _MOST_DIGITS):
             raise BadRequest("for how long?")
-        wish = Wish(int(hours), form.get("passcode") == "yes", label)
+        wish = Wish(timedelta(seconds=int(lasting)), form.get("passcode") == "yes", label)
         institution, study_uid = request.path_params["institution"], request.path_params["study_uid"]
         origin, name = self.place.origin(request), self._name(institution)
         made = await to_thread.run_sync(share_study, work, self.sharing, study_uid, institution, wish, origin, name)
@@ -97,7 +100,8 @@ class SharePages:
         institution, study_uid = request.path_params["institution"], request.path_params["study_uid"]
         row = await to_thread.run_sync(study_to_share, work, study_uid, institution)
         kind = own_words.kind_of(row.modalities)
-        return self._page(request, "share.html", row=row, kind=kind, rules=SHARING)
+        durations = SHARING.durations(demo=work.store.settings.demo)
+        return self._page(request, "share.html", row=row, kind=kind, rules=SHARING, durations=durations)
 
     def _name(self, institution: str) -> str:
         found = self.place.access.directory.get(institution)

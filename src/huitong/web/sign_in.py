@@ -1,4 +1,5 @@
-"""Signing in and out: password, then the code of an authenticator, which is enrolled here when a role demands one.
+"""Signing in and out: password, then the code of an authenticator, which is enrolled here when a role demands one, then
+another password where somebody else knows the one that was given.
 
 Forms are taken from our own pages only (`same_site`): no other site's page can sign somebody in or out.
 """
@@ -18,14 +19,19 @@ from huitong.access.accounts.model import SignedIn, Stage, device_of
 from huitong.access.accounts.secrets import totp_uri
 from huitong.access.actions import SESSION_COOKIE
 from huitong.access.openid.model import Reason
-from huitong.base.errors import NotSignedIn
+from huitong.base.caller import host_of
+from huitong.base.errors import BadRequest, NotSignedIn
+from huitong.catalog.sign_in import SIGN_IN
 from huitong.web.account import ROLES
-from huitong.web.headers import host_of, same_site
+from huitong.web.headers import same_site
 from huitong.web.i18n import language_of
 from huitong.web.look import answer, own_path
 from huitong.web.modalities import _
 from huitong.web.openid import TROUBLES, openid_routes
 from huitong.web.place import Place
+
+#: Where what a sign-in still awaits is asked for.
+_STEPS = {Stage.CODE: "/sign-in/code", Stage.ENROL: "/sign-in/code", Stage.PASSWORD: "/sign-in/password"}
 
 
 class SignInPages:
@@ -40,6 +46,8 @@ class SignInPages:
             Route("/sign-in", self.sign_in, methods=["POST"]),
             Route("/sign-in/code", self.ask_code, name="sign-in-code"),
             Route("/sign-in/code", self.give_code, methods=["POST"]),
+            Route("/sign-in/password", self.ask_password, name="sign-in-password"),
+            Route("/sign-in/password", self.choose_password, methods=["POST"]),
             Route("/sign-out", self.sign_out, methods=["POST"]),
             *openid_routes(self.place.access.openid, self._go_on, self._no_provider),
         ]
@@ -74,6 +82,28 @@ class SignInPages:
             signed_in = await to_thread.run_sync(self.accounts.give_code, _secret(request), code, host_of(request))
         except NotSignedIn:
             return await self._code_page(request, target, wrong=True)
+        return self._go_on(request, signed_in, target)
+
+    async def ask_password(self, request: Request) -> Response:
+        """The form for another password, where somebody else knows the one that was given."""
+        return await self._password_page(request, own_path(request.query_params.get("next", "/")))
+
+    async def choose_password(self, request: Request) -> Response:
+        """The password. Raises NotAllowed for another site's page."""
+        same_site(request)
+        form = await request.form(max_files=0, max_fields=4)
+        new, again, target = (str(form.get(field, "")) for field in ("new", "again", "next"))
+        target = own_path(target)
+        if new != again:
+            return await self._password_page(request, target, wrong="again")
+        try:
+            choose = self.accounts.choose_password
+            signed_in = await to_thread.run_sync(choose, _secret(request), new, host_of(request))
+        except NotSignedIn:
+            return _to("/sign-in", target)
+        except BadRequest:
+            size = SIGN_IN.min_password <= len(new) <= SIGN_IN.max_password
+            return await self._password_page(request, target, wrong="known" if size else "new")
         return self._go_on(request, signed_in, target)
 
     async def sign_out(self, request: Request) -> Response:
@@ -123,10 +153,16 @@ class SignInPages:
         status = 401 if wrong else 200
         return self._page(request, "sign-in-code.html", status, next=target, wrong=wrong, key=key, picture=picture)
 
+    async def _password_page(self, request: Request, target: str, *, wrong: str = "") -> Response:
+        if not await to_thread.run_sync(self.accounts.awaits_password, _secret(request)):
+            return _to("/sign-in", target)
+        sizes = {"least": SIGN_IN.min_password, "most": SIGN_IN.max_password}
+        return self._page(request, "sign-in-password.html", 400 if wrong else 200, next=target, wrong=wrong, **sizes)
+
     def _go_on(self, request: Request, signed_in: SignedIn, target: str) -> Response:
-        """To where they wanted to go, or to the second step; under a new cookie in any case."""
-        full = signed_in.session.stage is Stage.FULL
-        response = RedirectResponse(target, 303) if full else _to("/sign-in/code", target)
+        """To where they wanted to go, or to the next step; under a new cookie in any case."""
+        step = _STEPS.get(signed_in.session.stage)
+        response = _to(step, target) if step else RedirectResponse(target, 303)
         response.set_cookie(
             SESSION_COOKIE,
             signed_in.secret,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +114,22 @@ def test_a_person_that_was_joined_leads_to_the_one_that_stays(tmp_path: Path) ->
         said = fhir.ask("GET", f"Patient/{gone}").json()
         assert (said["id"], said["active"]) == (gone, False)
         assert said["link"] == [{"type": "replaced-by", "other": {"reference": f"Patient/{fhir.person('P1')}"}}]
+
+
+def test_of_several_records_the_newest_is_said_and_one_in_use_is_enough(tmp_path: Path) -> None:
+    with archive_in(tmp_path) as archive:
+        fhir, certificates = Fhir(archive), (("GB11643", ID),)
+        register(archive, "P1", names=("王小东",), address="太原市迎泽大街1号", certificates=certificates)
+        newer = Registration("YUNCHENG", "Q1", AT + timedelta(days=1), names=("王小东",), address="运城市解放路2号",
+                             certificates=certificates)  # fmt: skip
+        actions.register(archive.sender("YUNCHENG"), newer)
+        said = fhir.ask("GET", f"Patient/{fhir.person('P1')}").json()
+        assert (said["address"], said["active"]) == ([{"text": "运城市解放路2号"}], True)
+        assert said["meta"]["lastUpdated"].startswith("2026-03-02T")
+        assert int(said["meta"]["versionId"]) > 1
+        for issuer, number, active in (("TAIYUAN", "P1", True), ("YUNCHENG", "Q1", False)):
+            actions.deactivate(archive.sender(issuer), issuer, number)
+            assert fhir.ask("GET", f"Patient/{said['id']}").json()["active"] is active
 
 
 def test_who_is_not_there_is_not_found(fhir: Fhir) -> None:
@@ -245,6 +261,31 @@ def test_what_is_not_certain_is_not_answered_where_only_certain_is_wanted(fhir: 
     assert fhir.match({"name": [{"text": "赵六"}]})["total"] == 0
 
 
+def test_of_two_certain_persons_none_is_answered_where_only_one_is_wanted(tmp_path: Path) -> None:
+    with archive_in(tmp_path) as archive:
+        fhir = Fhir(archive)
+        register(archive, "P1", names=("王小东",), sex="M", certificates=(("GB11643", ID),))
+        register(archive, "P2", names=("王小东",), sex="M", certificates=(("passport", "E12345678"),))
+        passport = {"system": "urn:huitong:certificate:passport", "value": "E12345678"}
+        both = {**PATIENT, "identifier": [{"system": CITIZEN, "value": ID}, passport]}
+        assert sorted(grades(fhir.match(both))) == sorted((fhir.person(each), "certain") for each in ("P1", "P2"))
+        assert grades(fhir.match(both, onlyCertainMatches=True)) == []
+        assert len(grades(fhir.match(both, count=1))) == 1
+
+
+def test_what_a_human_is_asked_is_probable_from_one_half_on(fhir: Fhir) -> None:
+    certificate = {"identifier": PATIENT["identifier"]}
+    stranger = {**certificate, "name": [{"text": "赵六"}], "gender": "female", "birthDate": "1980-05-05"}
+    renamed = {**PATIENT, "name": [{"text": "赵六"}], "telecom": [{"system": "phone", "value": "13800000001"}]}
+    for asked, grade in ((stranger, "possible"), (renamed, "probable")):
+        (entry,) = fhir.match(asked)["entry"]
+        assert entry["resource"]["id"] == fhir.person("P1")
+        assert entry["search"]["extension"] == [
+            {"url": "http://hl7.org/fhir/StructureDefinition/match-grade", "valueCode": grade}
+        ]
+        assert (entry["search"]["score"] >= 0.5) is (grade == "probable")
+
+
 def test_a_patient_may_be_posted_by_itself(fhir: Fhir) -> None:
     answer = fhir.ask("POST", "Patient/$match", json={"resourceType": "Patient", **PATIENT})
     assert grades(answer.json())[0] == (fhir.person("P1"), "certain")
@@ -262,10 +303,11 @@ def test_a_match_without_a_patient_is_refused(fhir: Fhir) -> None:
 def parts(answer: httpx.Response) -> list[str]:
     assert answer.status_code == 200, answer.text
     assert answer.json()["resourceType"] == "Parameters"
-    return [
-        each["valueIdentifier"]["value"] if each["name"] == "targetIdentifier" else each["valueReference"]["reference"]
-        for each in answer.json().get("parameter", [])
-    ]
+    read = {
+        "targetIdentifier": lambda part: part["valueIdentifier"]["value"],
+        "targetId": lambda part: part["valueReference"]["reference"],
+    }
+    return [read[each["name"]](each) for each in answer.json().get("parameter", [])]
 
 
 def test_all_identifiers_but_the_source_are_given(fhir: Fhir) -> None:

@@ -41,7 +41,24 @@ def test_a_person_is_a_patient() -> None:
     )  # fmt: skip
     assert (latin["text"], latin["extension"][0]["valueCode"]) == ("Wang Xiaodong", "ABC")
     assert (made["gender"], made["birthDate"], made["multipleBirthInteger"]) == ("male", "1949-12-31", 2)
-    assert made["extension"][0]["valueString"] == "李梅"
+    assert made["extension"] == [
+        {"url": "http://hl7.org/fhir/StructureDefinition/patient-mothersMaidenName", "valueString": "李梅"}
+    ]
+    assert made["meta"]["profile"] == ["https://profiles.ihe.net/ITI/PDQm/StructureDefinition/IHE.PDQm.Patient"]
+
+
+def test_an_identifier_says_whose_it_is_and_for_what() -> None:
+    person, number, certificate = patient("HT0123456789ABCDEF", WANG, SYSTEMS)["identifier"]
+    assert (person["use"], number["use"], certificate["use"]) == ("usual", "usual", "official")
+    assert number["type"] == {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v2-0203", "code": "MR"}]}
+    assert number["assigner"] == {"display": "TAIYUAN"}
+    assert not {"type", "assigner"} & {*person, *certificate}
+
+
+def test_an_address_in_parts_is_read_from_the_province_to_the_door() -> None:
+    parts = {"line": ["迎泽大街", "1号"], "district": "迎泽区", "city": "太原市", "state": "山西省"}
+    said = described({"resourceType": "Patient", "name": [{"text": "王小东"}], "address": [parts]}, SYSTEMS)
+    assert said.known.address == "山西省太原市迎泽区迎泽大街1号"
 
 
 def test_a_name_that_was_written_as_one_is_cut_behind_the_surname() -> None:

@@ -42,6 +42,28 @@ async def test_a_message_of_another_implementation_is_acknowledged() -> None:
     assert [(each["event"], each["code"]) for each in sink.named("answered")] == [("A04", "AA")] * 2
 
 
+@pytest.mark.parametrize(("charset", "encoding"), [("GB 18030-2000", "gb18030"), ("UNICODE UTF-8", "utf-8")])
+async def test_an_answer_is_in_the_characters_of_the_message(charset: str, encoding: str) -> None:
+    message = adt(1).decode().replace("|HIS|", "|医院系统|").replace("UNICODE UTF-8", charset).encode(encoding)
+    async with door(Sink()) as (_, port):
+        peer = await Peer.connect(port)
+        await peer.send(message)
+        answer = await asyncio.wait_for(peer.reader.readuntil(b"\x1c\r"), 20)
+        assert "|HUITONG|PROVINCE|医院系统|TAIYUAN|".encode(encoding) in answer
+        assert charset.encode() in answer
+        await peer.close()
+
+
+async def test_every_answer_has_a_number_of_its_own() -> None:
+    async with door(Sink()) as (_, port):
+        peer = await Peer.connect(port)
+        await peer.send(adt(1), adt(1))
+        numbers = {(await peer.answer()).control_id for _ in range(2)}
+        assert len(numbers) == 2
+        assert numbers.isdisjoint({"", "M1"})
+        await peer.close()
+
+
 async def test_several_messages_in_one_packet_are_answered_in_their_order() -> None:
     async with door(Sink()) as (_, port):
         peer = await Peer.connect(port)

@@ -31,6 +31,11 @@ def test_acceptance_is_two_segments_and_goes_back_to_the_sender() -> None:
     ]
 
 
+def test_the_answer_has_the_processing_id_and_the_version_of_what_was_asked() -> None:
+    header = lines(parse(b"MSH|^~\\&|HIS|TAIYUAN|||20260301||ADT^A04|M1|T|2.3.1\r"))[0].split("|")
+    assert header[10:12] == ["T", "2.3.1"]
+
+
 def test_who_calls_us_by_no_name_is_told_ours() -> None:
     assert lines(parse(b"MSH|^~\\&|HIS|TAIYUAN|||20260301||ADT^A04|M1|P|2.5\r"))[0].startswith(
         "MSH|^~\\&|HUITONG|PROVINCE|HIS|TAIYUAN|"

@@ -80,6 +80,7 @@ class Accounts:
             key = waiting.enrolling or self._sealing.open(kept, account.name)
             step = secrets.totp_step(key, code, at) if key else None
             good = allowed and step is not None and records.take_step(tx, account.name, step)
+            provided = openid.is_session(tx, waiting.public_id)
             if good:
                 records.end_sessions(tx, [waiting.public_id])
             if good and not is_sealed(kept):  # enrolled now, or before there was a key
@@ -89,16 +90,44 @@ class Accounts:
         if not good:
             self._refused(account, "code", host, at, allowed=allowed)
             raise NotSignedIn(_REFUSED)
-        return self._begin(
-            replace(account, has_totp=True), Stage.FULL, host, at, waiting.device, after=waiting.public_id
-        )
+        stage = Stage.FULL if provided else _last_stage(account)
+        return self._begin(replace(account, has_totp=True), stage, host, at, waiting.device, after=waiting.public_id)
+
+    def choose_password(self, secret: str, password: str, host: str) -> SignedIn:
+        """The last step, where somebody else knows the password; every other session of the account ends.
+
+        Raises NotSignedIn, BadRequest for one that is too short or too long, and for the one that is known.
+        """
+        waiting, at = self.waiting(secret, Stage.PASSWORD), self._clock()
+        account, hashed = waiting.account, secrets.password_hash(password)
+        with self._store.database.read() as tx:
+            kept, _ = records.secrets_of(tx, account.name)
+        if secrets.password_is(password, kept):
+            raise BadRequest("the password is the one that somebody else knows")
+        with self._store.database.write() as tx:
+            self._store.database.lock(tx, [f"account:{account.name}"])
+            if records.session(tx, secrets.digest(secret)) is None:  # another request was quicker
+                raise NotSignedIn("sign in anew")
+            records.change_account(tx, account.name, password_hash=hashed, password_known=0)
+            records.end_sessions(tx, [each.public_id for each in records.sessions_of(tx, account.name)])
+            self._tell(tx, self._work(account, waiting.public_id, host, at), "password_set", account)
+        self.sessions.forget()
+        return self._begin(replace(account, password_known=False), Stage.FULL, host, at, waiting.device)
+
+    def awaits_password(self, secret: str) -> bool:
+        """Whether this sign-in has only another password to be chosen before it opens something."""
+        try:
+            return bool(self.waiting(secret, Stage.PASSWORD))
+        except NotSignedIn:
+            return False
 
     def begin_provided(self, account: Account, provided: Provided, host: str, device: str, *, strong: bool) -> SignedIn:
         """A session of somebody whom a provider has proved; `strong`: with a second factor, so that ours is not asked.
 
         Only for `access.openid`, which has looked at the proof.
         """
-        stage = Stage.FULL if strong else self._first_stage(account)
+        proved = replace(account, password_known=False)  # no password was asked for
+        stage = Stage.FULL if strong else self._first_stage(proved)
         return self._begin(account, stage, host, self._clock(), device, provided=provided)
 
     def end_provided(self, issuer: str, sub: str, sid: str) -> int:
@@ -130,12 +159,17 @@ class Accounts:
         """Of whoever is about to be signed in, for the audit."""
         return Work(self._store, account.asker(session), "http", host, at, False, self._clock)
 
-    def waiting(self, secret: str) -> Session:
-        """The sign-in that awaits its code; raises NotSignedIn when there is none, or no more."""
+    def waiting(self, secret: str, *stages: Stage) -> Session:
+        """The sign-in that awaits its code, or what `stages` say; raises NotSignedIn when there is none, or no more."""
         with self._store.database.read() as tx:
             found = records.session(tx, secrets.digest(secret))
         late = self._clock() - timedelta(seconds=SIGN_IN.code_s)
-        if found is None or found.stage is Stage.FULL or found.began_at < late or not found.account.active:
+        if (
+            found is None
+            or found.stage not in (stages or (Stage.CODE, Stage.ENROL))
+            or found.began_at < late
+            or not found.account.active
+        ):
             raise NotSignedIn("sign in anew")
         return replace(found, enrolling=self._sealing.open(found.enrolling, found.account.name))
 
@@ -143,7 +177,7 @@ class Accounts:
         if account.has_totp:
             return Stage.CODE
         demanded = set(self._store.settings.totp_roles.replace(",", " ").split())
-        return Stage.FULL if demanded.isdisjoint(account.roles) else Stage.ENROL
+        return _last_stage(account) if demanded.isdisjoint(account.roles) else Stage.ENROL
 
     def _attempt(self, name: str, host: str, at: datetime) -> bool:
         """Whether one more is allowed; it counts as failed until it succeeds."""
@@ -276,8 +310,13 @@ class Accounts:
         institution: str | None = None,
         roles: frozenset[Role] = frozenset(),
         person: str = "",
+        known: bool = True,
     ) -> Account:
-        """A new account: a resident's with `person`, else one of the staff. Raises NotAllowed, BadRequest."""
+        """A new account: a resident's with `person`, else one of the staff.
+
+        `known`: somebody else knows the password, so that the first sign-in chooses another. Raises NotAllowed,
+        BadRequest.
+        """
         keep(work)
         folded = folded_name(name)
         if not folded or bool(person) == bool(roles):
@@ -296,6 +335,7 @@ class Accounts:
                 roles=" ".join(sorted(roles)),
                 person=person,
                 password_hash=hashed,
+                password_known=int(known),
                 made_at_ms=milliseconds(work.now()),
             )
             made = _existing(records.account(tx, folded), folded)
@@ -303,7 +343,8 @@ class Accounts:
         return made
 
     def set_password(self, work: Work, name: str, password: str, *, old: str | None = None) -> None:
-        """The owner gives the old one, and all other sessions end; an admin resets without, and all end.
+        """The owner gives the old one, and all other sessions end; an admin resets without, and all end, and the next
+        sign-in chooses another.
 
         Raises NotAllowed, NotFound, BadRequest, NotSignedIn where the old one is wrong.
         """
@@ -312,7 +353,8 @@ class Accounts:
             keep(work)
         else:
             self._check_own(work, name, old)
-        self._change(work, name, "password_set", password_hash=hashed)
+        known = old is None and folded_name(name) != work.asker.name
+        self._change(work, name, "password_set", password_hash=hashed, password_known=int(known))
 
     def _check_own(self, work: Work, name: str, old: str) -> None:
         own(work)
@@ -448,6 +490,11 @@ def _looked(action: str, account: Account, rule: str, *, allowed: bool, **detail
     purpose = "HOPERAT" if allowed else ""
     whose = {"person": account.person, "kind": "account", "id": account.name, "institution": account.institution or ""}
     return Looked(action, allowed, rule, purpose, **whose, detail=detail)
+
+
+def _last_stage(account: Account) -> Stage:
+    """After password and code."""
+    return Stage.PASSWORD if account.password_known else Stage.FULL
 
 
 def _existing(account: Account | None, name: str) -> Account:

@@ -17,6 +17,8 @@ class Stage(StrEnum):
     CODE = "code"
     #: The password was right, and a role demands an authenticator that has still to be enrolled.
     ENROL = "enrol"
+    #: All was right, but somebody else knows the password: another has still to be chosen.
+    PASSWORD = "password"  # noqa: S105 - a stage
     FULL = "full"
 
 
@@ -35,6 +37,8 @@ class Account:
     person: str
     has_totp: bool
     active: bool
+    #: Whether somebody else has made the password.
+    password_known: bool
 
     def asker(self, session: str) -> Asker:
         """Them, in the session of this public id."""

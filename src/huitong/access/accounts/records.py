@@ -24,6 +24,7 @@ def _account(r: Row[Any]) -> Account:
         r.person,
         bool(r.totp_secret),
         bool(r.active),
+        bool(r.password_known),
     )
 
 

@@ -9,14 +9,13 @@ from __future__ import annotations
 import base64
 import os
 import secrets
-from contextlib import suppress
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from huitong.base.errors import SettingsError
-from huitong.store.files import sync_folder
+from huitong.store.secret_files import make_secret, read_secret
 from huitong.store.store import Store
 
 _MARK = "1:"
@@ -67,32 +66,13 @@ def _key(store: Store) -> bytes:
         return _read(store.settings.account_key)
     file = store.layout.root / KEY_FILE
     if not file.exists():
-        _make(file)
+        make_secret(file, secrets.token_hex(_KEY_BYTES).encode() + b"\n")
     return _read(file)
-
-
-def _make(file: Path) -> None:
-    """A new key, for the owner's eyes alone, durably; of two processes that do it at once one does."""
-    new = file.with_name(f".{file.name}.{secrets.token_hex(8)}")
-    fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    try:
-        os.write(fd, secrets.token_hex(_KEY_BYTES).encode() + b"\n")
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-    with suppress(FileExistsError):
-        file.hardlink_to(new)
-    new.unlink()
-    sync_folder(file.parent)
 
 
 def _read(file: Path) -> bytes:
     try:
-        if file.stat().st_mode & 0o007:
-            raise SettingsError(f"{file} holds a key and may be read by everybody on this machine: chmod o= it")
-        key = bytes.fromhex(file.read_text("ascii").strip())
-    except OSError as e:
-        raise SettingsError(f"{file}: {e.strerror}") from None
+        key = bytes.fromhex(read_secret(file).decode("ascii").strip())
     except ValueError:
         key = b""
     if len(key) != _KEY_BYTES:

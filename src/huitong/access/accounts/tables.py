@@ -22,6 +22,8 @@ ACCOUNT = Table(
     Column("person", Words, nullable=False, server_default=""),
     #: As argon2 writes it, parameters included (RFC 9106).
     Column("password_hash", Words, nullable=False, server_default=""),
+    #: 1 where somebody else made the password: the next sign-in chooses another before it opens anything.
+    Column("password_known", Integer, nullable=False, server_default="0"),
     #: Base32 (RFC 6238) as `sealing` keeps it; empty where none is enrolled.
     Column("totp_secret", Words, nullable=False, server_default=""),
     #: The last step whose code was taken: no code is taken twice (RFC 6238 5.2).

@@ -14,6 +14,7 @@ from starlette.routing import BaseRoute, Route
 from huitong.access.actions import Access
 from huitong.access.sharing.actions import FHIR_JSON, PATH
 from huitong.access.sharing.model import WrongPasscode
+from huitong.base.caller import host_of
 from huitong.base.errors import BadRequest, HuitongError, LinkEnded
 from huitong.base.settings import Settings
 from huitong.wire import shl
@@ -37,7 +38,7 @@ def routes(access: Access, settings: Settings) -> list[BaseRoute]:
             return Response(status_code=204, headers=_PREFLIGHT)
         try:
             asked = shl.read_request(await _body(request))
-            given = request.path_params["secret"], asked.passcode, _host(request), asked.recipient
+            given = request.path_params["secret"], asked.passcode, host_of(request), asked.recipient
             file = await run_sync(access.sharing.open_file, *given)
             if asked.embedded_most is None or len(file) <= asked.embedded_most:
                 return _json(200, shl.manifest(FHIR_JSON, embedded=file))
@@ -73,10 +74,6 @@ async def _body(request: Request) -> bytes:
     except ClientDisconnect as gone:
         raise BadRequest("the request broke off") from gone
     return bytes(body)
-
-
-def _host(request: Request) -> str:
-    return request.client.host if request.client else ""
 
 
 def _json(status: int, said: object) -> Response:

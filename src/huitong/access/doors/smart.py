@@ -14,6 +14,7 @@ from starlette.routing import BaseRoute, Route
 from huitong.access.actions import Access
 from huitong.access.systems.model import TokenRefused
 from huitong.base import metrics
+from huitong.base.caller import host_of
 from huitong.base.log import logger
 from huitong.base.settings import Settings
 from huitong.wire.smart import ASSERTION_TYPE, configuration, written
@@ -51,8 +52,8 @@ def routes(access: Access, settings: Settings, resources: Sequence[str], fhir_ro
         try:
             form = await _form(request)
             _check(form)
-            host = request.client.host if request.client else ""
-            asked = form["client_assertion"], form["scope"], f"{origin(request, settings)}{TOKEN_PATH}", host
+            audience = f"{origin(request, settings)}{TOKEN_PATH}"
+            asked = form["client_assertion"], form["scope"], audience, host_of(request)
             given = await run_sync(access.systems.give_token, *asked)
         except TokenRefused as refused:
             metrics.TOKENS.labels(refused.error).inc()

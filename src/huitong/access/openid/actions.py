@@ -96,7 +96,7 @@ class OpenId:
     def _signed_in(self, said: Mapping[str, str], begun: Begun, host: str, device: str) -> SignedIn:
         self._check_answer(said)
         provided = self._provided(said["code"], begun)
-        account = account_of(self._store, provided, self._mapping, self._clock())
+        account = account_of(self._store, provided, self._mapping, self._clock, host)
         return self._accounts.begin_provided(account, provided, host, device, strong=self._is_strong(provided))
 
     def _check_answer(self, said: Mapping[str, str]) -> None:

@@ -1,36 +1,42 @@
-"""Whose account it is: bound before, or bound or made now, in one transaction with the ledger line that says so."""
+"""Whose account it is: bound before, or bound or made now, in one transaction with the lines of ledger and audit that
+say so."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection
 
+from huitong.access import auditing
 from huitong.access.accounts import records as accounts
 from huitong.access.accounts.model import Account, folded_name
-from huitong.access.model import Kind
+from huitong.access.auditing import Looked
+from huitong.access.deciding import Action
+from huitong.access.model import Asker, Kind
 from huitong.access.openid import records
 from huitong.access.openid.mapping import Table, Wanted
 from huitong.access.openid.model import Provided, Reason, SignInFailed
-from huitong.base.clock import milliseconds
+from huitong.access.work import Work
+from huitong.base.clock import Clock, milliseconds
 from huitong.store import ledger
 from huitong.store.store import Store
 
 
-def account_of(store: Store, provided: Provided, table: Table, at: datetime) -> Account:
-    """An account that may sign in. Raises SignInFailed."""
+def account_of(store: Store, provided: Provided, table: Table, clock: Clock, host: str) -> Account:
+    """An account that may sign in. `host`: address of whoever signs in. Raises SignInFailed."""
     names = _Names.of(table, provided)
+    by = Asker(Kind.SYSTEM, provided.issuer, store.settings.oidc_name or provided.issuer)
+    work = Work(store, by, "http", host, clock(), False, clock)
     with store.database.write() as tx:
         store.database.lock(tx, [f"provided:{provided.issuer} {provided.sub}", *names.locks])
         found = records.bound(tx, provided.issuer, provided.sub)
         if found is None:
-            account = _first(tx, provided, names, at)
+            account = _first(tx, work, provided, names)
         else:
             account = _known(tx, found[0])
             if found[1]:
-                account = _follow(tx, account, names.wanted, at)
+                account = _follow(tx, work, account, names.wanted)
     if not account.active:
         raise SignInFailed(Reason.NOBODY, f"{account.name} is disabled, or the provider gives it no role any more")
     return account
@@ -57,21 +63,21 @@ class _Names:
         return [f"account:{each}" for each in (self.bound, self.new) if each]
 
 
-def _first(tx: Connection, provided: Provided, names: _Names, at: datetime) -> Account:
+def _first(tx: Connection, work: Work, provided: Provided, names: _Names) -> Account:
     account = accounts.account(tx, names.bound) if names.bound else None
     if account is None and names.wanted is not None and accounts.account(tx, names.new) is None:
-        account = _make(tx, names.new, names.wanted, at)
-        _bind(tx, provided, account, at, follows=True)
+        account = _make(tx, work, names.new, names.wanted)
+        _bind(tx, work, provided, account, follows=True)
         return account
     if account is None:
         raise SignInFailed(Reason.NOBODY, "no account here, and none is made of these claims")
     if records.is_bound(tx, provided.issuer, account.pk):
         raise SignInFailed(Reason.NOBODY, f"{account.name} is somebody else's at the provider")
-    _bind(tx, provided, account, at, follows=False)
+    _bind(tx, work, provided, account, follows=False)
     return account
 
 
-def _make(tx: Connection, name: str, wanted: Wanted, at: datetime) -> Account:
+def _make(tx: Connection, work: Work, name: str, wanted: Wanted) -> Account:
     accounts.add_account(
         tx,
         name=name,
@@ -81,19 +87,19 @@ def _make(tx: Connection, name: str, wanted: Wanted, at: datetime) -> Account:
         roles=" ".join(sorted(wanted.roles)),
         person="",
         password_hash="",
-        made_at_ms=milliseconds(at),
+        made_at_ms=milliseconds(work.at),
     )
     made = _known(tx, name)
-    _tell(tx, at, "account_added", made, roles=sorted(wanted.roles))
+    _tell(tx, work, "account_added", made, roles=sorted(wanted.roles))
     return made
 
 
-def _bind(tx: Connection, provided: Provided, account: Account, at: datetime, *, follows: bool) -> None:
-    records.bind(tx, provided.issuer, provided.sub, account.pk, milliseconds(at), follows=follows)
-    _tell(tx, at, "account_bound", account, issuer=provided.issuer, sub=provided.sub)
+def _bind(tx: Connection, work: Work, provided: Provided, account: Account, *, follows: bool) -> None:
+    records.bind(tx, provided.issuer, provided.sub, account.pk, milliseconds(work.at), follows=follows)
+    _tell(tx, work, "account_bound", account, issuer=provided.issuer, sub=provided.sub)
 
 
-def _follow(tx: Connection, account: Account, wanted: Wanted | None, at: datetime) -> Account:
+def _follow(tx: Connection, work: Work, account: Account, wanted: Wanted | None) -> Account:
     """As the provider's claims have it today; without a role of ours there is nothing left that it may do."""
     roles = wanted.roles if wanted else frozenset()
     institution = (wanted.institution if wanted else account.institution) or ""
@@ -102,7 +108,7 @@ def _follow(tx: Connection, account: Account, wanted: Wanted | None, at: datetim
         said = " ".join(sorted(roles))
         accounts.change_account(tx, account.name, roles=said, institution=institution, display=display)
         if roles != account.roles or institution != (account.institution or ""):
-            _tell(tx, at, "roles_set", account, roles=sorted(roles), institution=institution)
+            _tell(tx, work, "roles_set", account, roles=sorted(roles), institution=institution)
             # Whoever is signed in elsewhere has what they had before: they sign in anew.
             accounts.end_sessions(tx, [each.public_id for each in accounts.sessions_of(tx, account.name)])
     followed = _known(tx, account.name)
@@ -121,7 +127,11 @@ def _known(tx: Connection, name: str) -> Account:
     return account
 
 
-def _tell(tx: Connection, at: datetime, fact: str, account: Account, **body: Any) -> None:
+def _tell(tx: Connection, work: Work, fact: str, account: Account, **body: Any) -> None:
+    """A line of the ledger and one of the audit: done by the provider, whatever the table of claims made of it."""
     where = account.institution or ""
     said = {"by": "provider", **body}
-    ledger.append(tx, at=at, kind=f"access.{fact}", institution=where, subject=account.name, body=said)
+    ledger.append(tx, at=work.at, kind=f"access.{fact}", institution=where, subject=account.name, body=said)
+    whose = {"kind": "account", "id": account.name, "person": account.person, "institution": where}
+    looked = Looked(Action.KEEP_ACCOUNTS, True, "provider", "SYSADMN", **whose, detail={"fact": fact, **body})
+    auditing.record_on(tx, work, looked)

@@ -52,6 +52,11 @@ def hint(tx: Connection, issuer: str, public_id: str) -> str | None:
     return tx.execute(found).scalar()
 
 
+def is_session(tx: Connection, public_id: str) -> bool:
+    """Whether the session began at a provider."""
+    return tx.execute(select(_S.public_id).where(_S.public_id == public_id)).first() is not None
+
+
 def sessions(tx: Connection, issuer: str, sub: str, sid: str) -> list[str]:
     """Public ids of all sessions of `sid` or, where it is empty, of `sub`; with both, of both."""
     named = [_S.issuer == issuer, *([_S.sub == sub] if sub else []), *([_S.sid == sid] if sid else [])]

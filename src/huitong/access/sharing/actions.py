@@ -50,10 +50,12 @@ class Sharing:
     def make(self, work: Work, study: Study, wish: Wish, origin: str) -> Made:
         """A link to the study; `origin` is our address as strangers reach it. Raises BadRequest."""
         label = " ".join(wish.label.split())
-        if wish.hours not in SHARING.hours or len(label) > SHARING.label_characters:
-            raise BadRequest(f"hours are {SHARING.hours}, a label has at most {SHARING.label_characters} characters")
+        offered = SHARING.durations(demo=self._store.settings.demo)
+        if wish.lasting not in offered or len(label) > SHARING.label_characters:
+            durations = ", ".join(str(each) for each in offered)
+            raise BadRequest(f"durations are {durations}; a label has at most {SHARING.label_characters} characters")
         now = work.now()
-        until = now + timedelta(hours=wish.hours)
+        until = now + wish.lasting
         manifest, page, token = new_secret(), random.token_urlsafe(16), PREFIX + new_secret()
         key = random.token_bytes(shl.KEY_BYTES)
         passcode = passcodes.new() if wish.has_passcode else ""

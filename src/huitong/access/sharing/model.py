@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from huitong.access.model import Asker, Kind
@@ -62,7 +62,8 @@ class Share:
 class Wish:
     """What a person wants to be shared, and how."""
 
-    hours: int
+    #: One of `SharingRules.durations`.
+    lasting: timedelta
     has_passcode: bool
     label: str = ""
 

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from huitong.access.actions import SESSION_COOKIE, SHARE_COOKIE, SHARE_COOKIE_EVERYWHERE, Access
 from huitong.access.model import Kind, Need
 from huitong.access.work import Work
+from huitong.base.caller import host_of
 from huitong.imaging import actions
 from huitong.imaging.model import StoredInstance
 from huitong.wire.accept import Accepted, parse_accept
@@ -35,7 +36,7 @@ class Call:
 
     @property
     def host(self) -> str:
-        return self.request.client.host if self.request.client else ""
+        return host_of(self.request)
 
     @property
     def authorization(self) -> str | None:

@@ -153,6 +153,13 @@ def show_card(work: Work, card_id: str) -> Card:
     return card
 
 
+def holder_of(read: Connection, text: str) -> Holder | None:
+    """Whose card has this code, or this id; for the room itself, which decides. The card is not taken by it."""
+    code = codes.read(text)
+    row = records.by_id(read, code.card_id if code else text.upper())
+    return records.card(read, row).holder if row is not None else None
+
+
 def cards_of(work: Work, exchange_id: str) -> list[Card]:
     """The person's cards, that to be shown first; of a person without, none. Raises NotFound for an unknown person."""
     permitting.permit_person(work, exchange_id, Action.SEE_CARD, _NO_PERSON)

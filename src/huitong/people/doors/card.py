@@ -18,6 +18,7 @@ from starlette.routing import BaseRoute, Route
 
 from huitong.access.actions import Access
 from huitong.access.work import Work
+from huitong.base.caller import host_of
 from huitong.base.clock import iso
 from huitong.base.errors import BadRequest, HuitongError, NotSignedIn
 from huitong.base.log import logger
@@ -103,8 +104,7 @@ def _endpoint(
     async def endpoint(request: Request) -> Response:
         try:
             fields, handler, _ = by_method["GET" if request.method == "HEAD" else request.method]
-            host = request.client.host if request.client else ""
-            work = access.by_token(request.headers.get("authorization"), host)
+            work = access.by_token(request.headers.get("authorization"), host_of(request))
             body = _fields(await _read(request), fields) if fields else {}
             return _answer(await run_sync(handler, work, request.path_params, body), request)
         except HuitongError as error:
