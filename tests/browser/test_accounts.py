@@ -45,7 +45,7 @@ def _sign_in(tab: Page) -> None:
     tab.fill("#name", "zhao")
     tab.fill("#password", PASSWORD)
     tab.click("main button")
-    tab.wait_for_url("**/")
+    tab.wait_for_url("**/audit")  # where a supervisor begins
 
 
 @pytest.mark.parametrize("screen", SCREENS)
