@@ -130,7 +130,7 @@ async def test_a_doctor_opens_another_hospitals_images_once_a_visit_is_open(tmp_
     assert [each.allowed for each in of_doctors] == [False, True, False]
     opened = [each.looked for each in reversed(lines) if each.looked.action == "share.open"]
     assert [(each.allowed, each.rule) for each in opened] == [
-        (False, "passcode"), *[(True, "share")] * 3, (False, "expired"),
+        (False, "passcode"), *[(True, "share")] * 4, *[(False, "expired")] * 2,
     ]  # fmt: skip
     assert "opens the link            200 OK; when the time is over 404 Not Found" in shared[4]
     assert stay.closed_at is not None

@@ -17,7 +17,9 @@ from tests.imaging.test_persons import certificate, id_of, send
 from tests.people.cards.patients import join
 from tests.web.browsing import Browser, pages_on
 
+from huitong.access import auditing
 from huitong.access.actions import SESSION_COOKIE
+from huitong.access.auditing import Looked
 from huitong.access.model import Asker, Role
 from huitong.access.tables import GUARDIANSHIP
 from huitong.base.clock import CHINA, now
@@ -29,6 +31,7 @@ from huitong.people.cards import actions as cards
 from huitong.people.cards.codes import read
 from huitong.people.cards.model import Issued, Resolved, Terminal
 from huitong.people.visiting import change_visit
+from huitong.web import own_words
 
 MOTHER, OTHER = "11010519491231002X", "440524188001010014"
 OURS = {"origin": "http://huitong.example", "sec-fetch-site": "same-origin"}
@@ -370,3 +373,12 @@ def test_without_a_card_the_page_says_where_one_is_made(archive: TestArchive, fa
         html = browser.get("/me").text
         assert "还没有健康卡" in html
         assert 'class="qr"' not in html
+
+
+def test_a_stranger_who_wanted_another_study_than_the_links_is_told_of_as_that() -> None:
+    def why(kind: str, rule: str) -> str:
+        return own_words.why(auditing.Line(1, 0, {"kind": kind}, Looked("imaging.see", False, rule), ""))
+
+    assert why("share", "") == own_words.OUTSIDE_LINK
+    assert why("share", "expired") == own_words.WHY["expired"]
+    assert why("staff", "") == own_words.REFUSED

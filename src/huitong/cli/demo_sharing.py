@@ -18,7 +18,7 @@ from huitong.access.accounts.demo import PASSWORD, RESIDENT, RESIDENT_DISPLAY
 from huitong.base.setting_kinds import Address
 from huitong.catalog.sharing import SHARING
 from huitong.cli.asking import Answer, ask, post, sign_in
-from huitong.cli.demo_story import NAMES
+from huitong.cli.demo_story import HERE, NAMES, THERE
 from huitong.cli.phantom.header import TAIYUAN, YUNCHENG, uid
 from huitong.cli.sending import SendingFailed
 from huitong.wire import shl
@@ -27,6 +27,9 @@ _CT = f"{TAIYUAN.code}/studies/{uid('CT', 1, 'study')}"
 _MR = f"{YUNCHENG.code}/studies/{uid('MR', 11, 'study')}"
 _MASKED = f"{RESIDENT_DISPLAY[0]}*{RESIDENT_DISPLAY[-1]}"
 _VISIT = re.compile(r'<li (class="refused")?>\s*<p class="when">.*?<b>([^<]*)</b>', re.DOTALL)
+#: Answers to what the stranger asks (`_Stranger.sees`) while the link lasts, and when it has ended.
+_WHILE = [200, 200, 200, 404, 200, 404]
+_AFTER = [404, 404, 404, 404, 401, 401]
 #: For pages whose words are looked at.
 _CHINESE = {"accept_language": "zh-CN"}
 
@@ -58,6 +61,7 @@ class _Stranger:
         cookie, bearer = {"cookie": self.cookies}, {"authorization": f"Bearer {self.token}"}
         return {
             "opens the link": _open(self.http, self.link, self.link.passcode).status,
+            "opens it by a program": _manifest(self.http, self.link).status,
             "looks at the CT": ask(self.http, "GET", _page(_CT), **cookie, **_CHINESE).status,
             "looks at his MR": ask(self.http, "GET", _page(_MR), **cookie, accept="text/html").status,
             "fetches the CT": ask(self.http, "GET", f"/dicom-web/at/{_CT}/metadata", **bearer).status,
@@ -72,12 +76,14 @@ def tell_sharing(http: Address, say: Callable[[str], None]) -> bool:
     looked, refused = (_names(page, refused) for refused in (False, True))
     say(f"\n{RESIDENT_DISPLAY} signs in and reads at http://{http}/me/looked who opened his records:")
     say(f"  {', '.join(looked)} did; {', '.join(refused)} tried and were refused")
-    good = bool(looked and refused)
+    good = NAMES[THERE] in looked and NAMES[HERE] in refused
 
     link = _share(http, patient)
     wrong = _open(http, link, _other(link.passcode)).status
     stranger = _arrive(http, link)
     name = _name_on(http, stranger)
+    page = _body(http, _page(_CT), {"cookie": stranger.cookies, **_CHINESE})
+    masked = _MASKED in page and RESIDENT_DISPLAY not in page
     say(f"He shares the CT for {SHARING.demo_seconds} seconds. A stranger has the link, and no account:")
     say(f"  with a wrong passcode     {wrong} {HTTPStatus(wrong).phrase}")
     now = stranger.sees()
@@ -87,13 +93,12 @@ def tell_sharing(http: Address, say: Callable[[str], None]) -> bool:
         say(f"  {what:<24}  {_said(status)}; when the time is over {_said(then[what])}")
     say(f"  the name on the pictures  {name}")
     listed = _body(http, "/me/shares", patient)
-    ended = "is-expired" in listed
+    newest = listed.partition('<li class="right ')[2].partition("</li>")[0]
+    ended = newest.startswith("is-expired") and "已打开 4 次" in newest
     state = "has expired, and how often it was opened" if ended else "is still in force"
     say(f"At http://{http}/me/shares he sees that the link {state}.")
-    allowed = [status < HTTPStatus.MULTIPLE_CHOICES for status in now.values()]
-    over = any(status < HTTPStatus.MULTIPLE_CHOICES for status in then.values())
-    seen = allowed == [True, True, False, True, False] and not over and wrong == HTTPStatus.UNAUTHORIZED
-    return good and seen and ended and name == _MASKED
+    seen = wrong == HTTPStatus.UNAUTHORIZED and list(now.values()) == _WHILE and list(then.values()) == _AFTER
+    return good and seen and ended and name == _MASKED and masked
 
 
 def _page(study: str) -> str:
@@ -138,13 +143,17 @@ def _open(http: Address, link: _Link, passcode: str) -> Answer:
 def _arrive(http: Address, link: _Link) -> _Stranger:
     """A browser and a program in which the link is open. Raises SendingFailed."""
     browser = _open(http, link, link.passcode)
-    body = json.dumps({"recipient": "A hospital elsewhere", "passcode": link.passcode})
-    path = f"/shl/{link.said.url.rpartition('/')[2]}"
-    program = ask(http, "POST", path, body, content_type="application/json")
+    program = _manifest(http, link)
     if (browser.status, program.status) != (HTTPStatus.OK, HTTPStatus.OK):
         raise SendingFailed(f"the link opens nothing: {browser.status}, {program.status}")
     held = "; ".join(f"{name}={value}" for name, value in browser.cookies.items())
     return _Stranger(http, link, held, _token(json.loads(program.body), link))
+
+
+def _manifest(http: Address, link: _Link) -> Answer:
+    """As a program asks that knows SMART Health Links."""
+    body = json.dumps({"recipient": "A hospital elsewhere", "passcode": link.passcode})
+    return ask(http, "POST", f"/shl/{link.said.url.rpartition('/')[2]}", body, content_type="application/json")
 
 
 def _token(manifest: dict[str, list[dict[str, str]]], link: _Link) -> str:

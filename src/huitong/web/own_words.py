@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from huitong.access.auditing import Line
+from huitong.access.model import Kind
 from huitong.web.modalities import _
 
 #: By modality code; others are "Examination".
@@ -90,6 +91,7 @@ WHY = {
     "objection": _("Refused: other hospitals may not see these records."),
     "sensitive": _("Refused: a particularly private study, and nobody has agreed to show it."),
 }
+OUTSIDE_LINK = _("Refused: the link opens one study, and this is another.")
 REFUSED = _("Refused: no visit there, and the health card was not scanned there.")
 OTHER_WHY = _("Allowed by the rules of this service.")
 
@@ -123,4 +125,6 @@ def done(line: Line) -> str:
 
 def why(line: Line) -> str:
     """The message of the reason for the answer."""
+    if line.asker["kind"] == Kind.SHARE and not line.looked.allowed and line.looked.rule not in WHY:
+        return OUTSIDE_LINK
     return WHY.get(line.looked.rule, OTHER_WHY if line.looked.allowed else REFUSED)
