@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 import time
 
 from huitong.access.heads import Heads
 from huitong.base import log as logs
 from huitong.base.errors import AuditDamaged, HuitongError
+from huitong.base.rounds import Rounds
 from huitong.store.store import Store
 
 #: Between two looks, in seconds.
@@ -24,32 +24,27 @@ class HeadMaker:
 
     def __init__(self, store: Store, heads: Heads) -> None:
         self._store, self._heads = store, heads
-        self._stop = threading.Event()
         self._not_before = 0.0
-        self._thread = threading.Thread(target=self._run, name="heads", daemon=True)
+        self._rounds = Rounds("heads", min(_LOOK_S, store.settings.audit_head_s), self._round, "head of the audit")
 
     def start(self) -> None:
-        self._thread.start()
+        self._rounds.start()
 
     def stop(self) -> None:
-        self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        self._rounds.stop()
 
-    def _run(self) -> None:
-        look_s = min(_LOOK_S, self._store.settings.audit_head_s)
-        while not self._stop.wait(look_s):
-            try:
-                if time.monotonic() >= self._not_before:
-                    self.make_due()
-            except AuditDamaged as e:
-                self._not_before = time.monotonic() + _DAMAGED_S
-                log.warning("no head of the audit was made", error=str(e), hint=e.hint)
-            except HuitongError as e:
-                self._not_before = time.monotonic() + _PUT_OFF_S
-                log.warning("head of the audit put off", error=str(e))
-            except Exception:
-                log.exception("head of the audit failed")
+    def _round(self) -> None:
+        """Raises HuitongError for what may be otherwise after a while."""
+        if time.monotonic() < self._not_before:
+            return
+        try:
+            self.make_due()
+        except AuditDamaged as e:
+            self._not_before = time.monotonic() + _DAMAGED_S
+            log.warning("no head of the audit was made", error=str(e), hint=e.hint)
+        except HuitongError:
+            self._not_before = time.monotonic() + _PUT_OFF_S
+            raise
 
     def make_due(self) -> None:
         """Raises AuditDamaged, StoreUnavailable."""

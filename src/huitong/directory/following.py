@@ -6,7 +6,6 @@ logged, and what was known stays.
 
 from __future__ import annotations
 
-import threading
 from dataclasses import replace
 from ipaddress import ip_network
 
@@ -14,6 +13,7 @@ from sqlalchemy import Connection, select
 
 from huitong.base import log as logs
 from huitong.base.errors import HuitongError
+from huitong.base.rounds import Rounds
 from huitong.directory.model import Caller, Institution
 from huitong.directory.operator_file import read_institutions
 from huitong.directory.recognising import Directory
@@ -33,18 +33,15 @@ class Follower:
         self._store, self._directory, self._settings = store, directory, store.settings
         self._seen: tuple[str | None, object] | None = None
         self._failing = ""
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="directory", daemon=True)
+        self._rounds = Rounds("directory", LOOK_S, self._round, "reading the directory")
 
     def start(self) -> None:
         """What there is now is known when this returns. Raises SettingsError for a file that cannot be used."""
         self.refresh()
-        self._thread.start()
+        self._rounds.start()
 
     def close(self) -> None:
-        self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        self._rounds.stop()
 
     def refresh(self) -> bool:
         """Whether there was something new."""
@@ -67,18 +64,15 @@ class Follower:
             return str(e)
         return found.st_mtime_ns, found.st_size, found.st_ino
 
-    def _run(self) -> None:
-        while not self._stop.wait(LOOK_S):
-            try:
-                if self.refresh():
-                    log.info("directory changed", institutions=len(self._directory.all()))
-                self._failing = ""
-            except HuitongError as e:
-                if str(e) != self._failing:
-                    log.warning("directory stays as it was", error=str(e))
-                self._failing = str(e)
-            except Exception:
-                log.exception("the directory could not be read")
+    def _round(self) -> None:
+        try:
+            if self.refresh():
+                log.info("directory changed", institutions=len(self._directory.all()))
+            self._failing = ""
+        except HuitongError as e:
+            if str(e) != self._failing:
+                log.warning("directory stays as it was", error=str(e))
+            self._failing = str(e)
 
 
 def follow(store: Store, directory: Directory) -> None:

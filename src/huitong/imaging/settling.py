@@ -8,7 +8,6 @@ once: each passes over those that another has in hand.
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from datetime import datetime, timedelta
@@ -20,7 +19,8 @@ from sqlalchemy import func, select
 from huitong.base import log as logs
 from huitong.base import metrics
 from huitong.base.clock import Clock, milliseconds, now
-from huitong.base.errors import HuitongError, OurFault, StoreFull, StoreUnavailable
+from huitong.base.errors import OurFault, StoreFull, StoreUnavailable
+from huitong.base.rounds import Rounds
 from huitong.imaging import due, lookups, merging, places, rules
 from huitong.imaging.model import StoredInstance
 from huitong.imaging.ready import METADATA, THUMBNAIL, Made, ready_of
@@ -47,36 +47,32 @@ class Settler:
 
     def __init__(self, store: Store, clock: Clock = now) -> None:
         self._store, self._clock = store, clock
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="settle", daemon=True)
+        wait_s = min(max(store.settings.settle_s / 4, 0.05), 5.0)
+        self._rounds = Rounds("settle", wait_s, self._round, "settling")
         #: `study.pk` of what failed: when to try again, and how long that wait was.
         self._put_off: dict[int, tuple[datetime, timedelta]] = {}
 
     def start(self) -> None:
-        self._thread.start()
+        self._rounds.start()
 
     @property
     def started(self) -> bool:
-        return self._thread.is_alive()
+        return self._rounds.started
 
     def stop(self) -> None:
-        self._stop.set()
-        self._thread.join()
+        self._rounds.stop()
 
-    def _run(self) -> None:
-        wait_s = min(max(self._store.settings.settle_s / 4, 0.05), 5.0)
-        while not self._stop.wait(wait_s):
-            try:
-                self._store.claim.renew()
-                if self._held():
-                    continue
-                merging.delete_emptied(self._store, milliseconds(self._clock()))
-                while self.settle_due() and not self._stop.is_set():
-                    pass
-            except HuitongError as e:  # the disk is full, say: the next round tries again
-                log.warning("settling put off", error=str(e))
-            except Exception:
-                log.exception("settling failed")
+    @property
+    def _stopping(self) -> bool:
+        return self._rounds.stopping.is_set()
+
+    def _round(self) -> None:
+        self._store.claim.renew()
+        if self._held():
+            return
+        merging.delete_emptied(self._store, milliseconds(self._clock()))
+        while self.settle_due() and not self._stopping:
+            pass
 
     def _held(self) -> bool:
         """Whether the store is moving, and takes nothing that would be made for it."""
@@ -101,7 +97,7 @@ class Settler:
         tried, looked_at, made = 0, list[_LookedAt](), list[Made]()
         contents = self._contents(studies)
         for study in studies:
-            if self._stop.is_set():
+            if self._stopping:
                 break
             tried += 1
             try:
@@ -113,7 +109,7 @@ class Settler:
                 self._wait_longer(study)
                 log.warning("study not settled", study=study["pk"], institution=study["institution"], error=repr(e))
         self._keep_ready(made)
-        if looked_at and not self._stop.is_set():
+        if looked_at and not self._stopping:
             self._say(looked_at)
             self._merge(looked_at)
         return tried
@@ -154,7 +150,7 @@ class Settler:
                 middle = mine[(len(mine) - 1) // 2]
                 wanted.append((THUMBNAIL, middle.pk, 0, partial(ready.make_thumbnail, middle)))
         for kind, owner_pk, revision, make in wanted:
-            if self._stop.is_set():
+            if self._stopping:
                 return
             try:
                 if (kind, owner_pk, revision) not in content.ready or not ready.has(kind, owner_pk, revision):
@@ -174,7 +170,7 @@ class Settler:
         """What cannot be merged now is merged when the study settles again, or stays as it is."""
         now_ms = milliseconds(self._clock())
         for study, _ in looked_at:
-            if self._stop.is_set():
+            if self._stopping:
                 return
             try:
                 if merging.merge_study(self._store, study["pk"], now_ms):

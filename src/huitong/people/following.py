@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 
 from huitong.access.work import Work
-from huitong.base import log as logs
-from huitong.base.errors import HuitongError
+from huitong.base.rounds import Rounds
 from huitong.people import matching, records, registering
 from huitong.store import holding
 
@@ -15,7 +13,6 @@ from huitong.store import holding
 _AT_ONCE = 20
 #: Between two looks, in seconds: an index says at once that there is nothing.
 _LOOK_S = 0.5
-log = logs.logger(__name__)
 
 
 class Matcher:
@@ -24,26 +21,17 @@ class Matcher:
     def __init__(self, work: Callable[[], Work]) -> None:
         """`work` gives the key of the operator, whose store it is."""
         self._work = work
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="match", daemon=True)
+        self._rounds = Rounds("match", _LOOK_S, self._round, "matching")
 
     def start(self) -> None:
-        self._thread.start()
+        self._rounds.start()
 
     def stop(self) -> None:
-        self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        self._rounds.stop()
 
-    def _run(self) -> None:
-        while not self._stop.wait(_LOOK_S):
-            try:
-                while self.match_due() and not self._stop.is_set():
-                    pass
-            except HuitongError as e:  # the disk is full, say: the next round tries again
-                log.warning("matching put off", error=str(e))
-            except Exception:
-                log.exception("matching failed")
+    def _round(self) -> None:
+        while self.match_due() and not self._rounds.stopping.is_set():
+            pass
 
     def match_due(self) -> int:
         """How many records were matched; 0 when none waits. To be called again until it is."""
