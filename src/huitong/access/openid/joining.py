@@ -4,22 +4,18 @@ say so."""
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 from sqlalchemy import Connection
 
-from huitong.access import auditing
 from huitong.access.accounts import records as accounts
 from huitong.access.accounts.model import Account, folded_name
-from huitong.access.auditing import Looked
-from huitong.access.deciding import Action
+from huitong.access.accounts.telling import tell_provided
 from huitong.access.model import Asker, Kind
 from huitong.access.openid import records
 from huitong.access.openid.mapping import Table, Wanted
 from huitong.access.openid.model import Provided, Reason, SignInFailed
 from huitong.access.work import Work
 from huitong.base.clock import Clock, milliseconds
-from huitong.store import ledger
 from huitong.store.store import Store
 
 
@@ -90,13 +86,13 @@ def _make(tx: Connection, work: Work, name: str, wanted: Wanted) -> Account:
         made_at_ms=milliseconds(work.at),
     )
     made = _known(tx, name)
-    _tell(tx, work, "account_added", made, roles=sorted(wanted.roles))
+    tell_provided(tx, work, "account_added", made, roles=sorted(wanted.roles))
     return made
 
 
 def _bind(tx: Connection, work: Work, provided: Provided, account: Account, *, follows: bool) -> None:
     records.bind(tx, provided.issuer, provided.sub, account.pk, milliseconds(work.at), follows=follows)
-    _tell(tx, work, "account_bound", account, issuer=provided.issuer, sub=provided.sub)
+    tell_provided(tx, work, "account_bound", account, issuer=provided.issuer, sub=provided.sub)
 
 
 def _follow(tx: Connection, work: Work, account: Account, wanted: Wanted | None) -> Account:
@@ -108,7 +104,7 @@ def _follow(tx: Connection, work: Work, account: Account, wanted: Wanted | None)
         said = " ".join(sorted(roles))
         accounts.change_account(tx, account.name, roles=said, institution=institution, display=display)
         if roles != account.roles or institution != (account.institution or ""):
-            _tell(tx, work, "roles_set", account, roles=sorted(roles), institution=institution)
+            tell_provided(tx, work, "roles_set", account, roles=sorted(roles), institution=institution)
             # Whoever is signed in elsewhere has what they had before: they sign in anew.
             accounts.end_sessions(tx, [each.public_id for each in accounts.sessions_of(tx, account.name)])
     followed = _known(tx, account.name)
@@ -125,13 +121,3 @@ def _known(tx: Connection, name: str) -> Account:
     if account is None:  # rows refer to it
         raise SignInFailed(Reason.NOBODY, name)
     return account
-
-
-def _tell(tx: Connection, work: Work, fact: str, account: Account, **body: Any) -> None:
-    """A line of the ledger and one of the audit: done by the provider, whatever the table of claims made of it."""
-    where = account.institution or ""
-    said = {"by": "provider", **body}
-    ledger.append(tx, at=work.at, kind=f"access.{fact}", institution=where, subject=account.name, body=said)
-    whose = {"kind": "account", "id": account.name, "person": account.person, "institution": where}
-    looked = Looked(Action.KEEP_ACCOUNTS, True, "provider", "SYSADMN", **whose, detail={"fact": fact, **body})
-    auditing.record_on(tx, work, looked)
