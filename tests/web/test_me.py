@@ -379,6 +379,6 @@ def test_a_stranger_who_wanted_another_study_than_the_links_is_told_of_as_that()
     def why(kind: str, rule: str) -> str:
         return own_words.why(auditing.Line(1, 0, {"kind": kind}, Looked("imaging.see", False, rule), ""))
 
-    assert why("share", "") == own_words.OUTSIDE_LINK
+    assert why("share", "none") == own_words.OUTSIDE_LINK
     assert why("share", "expired") == own_words.WHY["expired"]
-    assert why("staff", "") == own_words.REFUSED
+    assert why("staff", "none") == own_words.REFUSED

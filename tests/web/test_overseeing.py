@@ -15,8 +15,9 @@ from tests.web.browsing import Browser, pages_on
 from huitong.access import auditing
 from huitong.access.audit_tables import AUDIT, AUDIT_HEAD
 from huitong.access.auditing import Looked
-from huitong.access.deciding import RULES, Action
+from huitong.access.deciding import RULES, Action, Subject, decide
 from huitong.access.model import Asker, Kind, Role
+from huitong.access.sharing.model import State
 from huitong.directory.actions import read_directory
 from huitong.people.doors import fhir_balp
 from huitong.web import audit_words
@@ -145,7 +146,8 @@ def test_actions_and_rules_are_told_in_words_beside_their_codes(pages: Browser) 
 def test_everything_that_lines_say_has_a_word() -> None:
     rules = {rule.name for rule in RULES}
     assert not {*Action, *fhir_balp.ROWS} ^ set(audit_words.ACTIONS)
-    assert not rules - set(audit_words.RULES)
+    refused = decide(staff(institution="TAIYUAN"), Action.SEE_STUDY, Subject("study", "YUNCHENG"))
+    assert not {*rules, refused.rule, "unknown", "provider", *State} - {State.OPEN} - set(audit_words.RULES)
     assert not {rule.purpose for rule in RULES if rule.purpose} - set(audit_words.PURPOSES)
     assert set(audit_words.ASKERS) == set(Kind)
 

@@ -61,8 +61,9 @@ RULES = {
     "admin": _("Administration"),
     "provider": _("Told by the identity provider"),
     "session": _("Session was ended"),
-    # no rule allows it
-    "": _("No rule allows it"),
+    # refused by no rule of its own
+    "none": _("No rule allows it"),
+    "unknown": _("There is none, or no link"),
     # signing in
     "password": _("Password"),
     "code": _("Authenticator's code"),
@@ -73,7 +74,6 @@ RULES = {
     "expired": _("Link has expired"),
     "revoked": _("Link was ended"),
     "dead": _("Link was closed after wrong passcodes"),
-    "unknown": _("No such link"),
 }
 
 #: HL7 v3 PurposeOfUse.
