@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page
 from tests.archives import PASSWORD, archive_in, signed_in
-from tests.browser.test_people_pages import LANGUAGES, SCREENS, _opened, faults_of
+from tests.browser.screens import LANGUAGES, SCREENS, opened
+from tests.browser.test_people_pages import faults_of
 from tests.serving import Server, serving
 
 from huitong.access.model import Role
@@ -51,7 +52,7 @@ def _sign_in(tab: Page) -> None:
 @pytest.mark.parametrize("screen", SCREENS)
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_everybody_can_use_the_pages(chromium: Browser, server: Server, screen: str, language: str) -> None:
-    context = _opened(chromium, server, screen, language)
+    context = opened(chromium, server, screen, language)
     tab = context.new_page()
     _sign_in(tab)
     faults = {}
@@ -75,7 +76,7 @@ def test_everybody_can_use_the_pages(chromium: Browser, server: Server, screen: 
 
 
 def test_an_admin_adds_an_account_by_keys(chromium: Browser, server: Server) -> None:
-    context = _opened(chromium, server, "desk", "zh")
+    context = opened(chromium, server, "desk", "zh")
     tab = context.new_page()
     _sign_in(tab)
     tab.goto("/accounts")
@@ -92,7 +93,7 @@ def test_an_admin_adds_an_account_by_keys(chromium: Browser, server: Server) -> 
     tab.wait_for_selector(".once")
     password = tab.inner_text(".once")
     context.close()
-    other = _opened(chromium, server, "phone", "zh")
+    other = opened(chromium, server, "phone", "zh")
     tab = other.new_page()
     tab.goto("/sign-in")
     tab.fill("#name", "qian")

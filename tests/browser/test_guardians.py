@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, expect
+from playwright.sync_api import Browser, expect
 from tests.archives import archive_in, signed_in
 from tests.browser.conftest import NODE_MODULES
-from tests.browser.test_people_pages import LANGUAGES, SCREENS, faults_of
+from tests.browser.screens import LANGUAGES, SCREENS, opened
+from tests.browser.test_people_pages import faults_of
 from tests.people.registry import LI_MING, OTHER, Registry, certified
 from tests.serving import Server, serving
 from tests.web.test_guardians import born
 
-from huitong.access.actions import SESSION_COOKIE
 from huitong.access.model import Role
 from huitong.people import rights
 
@@ -68,15 +68,6 @@ def _prepared(folder: Path) -> tuple[str, str, str, str, str]:
         return session, registry.id_of("YUNCHENG/M1"), newborn, guarded, grown
 
 
-def _opened(chromium: Browser, desk: Desk, screen: str, language: str) -> BrowserContext:
-    wide, high, scheme = SCREENS[screen]
-    shown: dict[str, Any] = {"viewport": {"width": wide, "height": high}, "color_scheme": scheme}
-    context = chromium.new_context(base_url=desk.server.base, is_mobile=screen == "phone", **shown)
-    context.add_cookies([{"name": SESSION_COOKIE, "value": desk.session, "url": desk.server.base}])
-    context.request.get(f"/language/{LANGUAGES[language]}")
-    return context
-
-
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("screen", SCREENS)
 def test_every_page_fits_and_keeps_nobody_out(
@@ -91,7 +82,7 @@ def test_every_page_fits_and_keeps_nobody_out(
         "grown": f"/person/{desk.grown}",
     }
     wrong = {}
-    with closing(_opened(chromium, desk, screen, language)) as context:
+    with closing(opened(chromium, desk.server, screen, language, session=desk.session)) as context:
         page = context.new_page()
         for which, path in wanted.items():
             answer = page.goto(path)
@@ -115,7 +106,7 @@ def test_every_page_fits_and_keeps_nobody_out(
 
 
 def test_a_mother_is_named_from_what_is_suggested_and_ended_again(chromium: Browser, desk: Desk) -> None:
-    with closing(_opened(chromium, desk, "desk", "zh")) as context:
+    with closing(opened(chromium, desk.server, "desk", "zh", session=desk.session)) as context:
         page = context.new_page()
         page.goto(f"/person/{desk.newborn}")
         page.get_by_role("link", name="填入王芳").click()

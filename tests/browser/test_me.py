@@ -11,14 +11,15 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, Page, expect
 from sqlalchemy import insert
 from tests.archives import PASSWORD, TestArchive, archive_in, signed_in
 from tests.askers import doctor, resident, staff, system, work_of
 from tests.browser.conftest import NODE_MODULES
 from tests.browser.images import bundled, written
+from tests.browser.screens import LANGUAGES, SCREENS, opened
 from tests.browser.test_card import decoded
-from tests.browser.test_people_pages import LANGUAGES, SCREENS, faults_of
+from tests.browser.test_people_pages import faults_of
 from tests.imaging.test_persons import certificate, id_of
 from tests.people.registry import LI_MING
 from tests.serving import Server, serving
@@ -147,15 +148,6 @@ def _told(archive: TestArchive, mother: str, child: str, studies: dict[str, str]
     rights.review(supervisor, rights.emergencies(supervisor)[0].pk, "justified", "急诊病历已核对")
 
 
-def _opened(chromium: Browser, home: Home, account: str, screen: str, language: str) -> BrowserContext:
-    wide, high, scheme = SCREENS[screen]
-    shown: dict[str, Any] = {"viewport": {"width": wide, "height": high}, "color_scheme": scheme}
-    context = chromium.new_context(base_url=home.server.base, is_mobile=screen == "phone", **shown)
-    context.add_cookies([{"name": SESSION_COOKIE, "value": home.sessions[account], "url": home.server.base}])
-    context.request.get(f"/language/{LANGUAGES[language]}")
-    return context
-
-
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("screen", SCREENS)
 def test_every_page_fits_and_keeps_nobody_out(
@@ -170,7 +162,7 @@ def test_every_page_fits_and_keeps_nobody_out(
     }
     wrong = {}
     for account, paths in wanted.items():
-        with closing(_opened(chromium, home, account, screen, language)) as context:
+        with closing(opened(chromium, home.server, screen, language, session=home.sessions[account])) as context:
             page = context.new_page()
             for path in paths:
                 answer = page.goto(path)

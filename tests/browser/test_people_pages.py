@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, Page, expect
 from tests.archives import TestArchive, archive_in
 from tests.browser.conftest import NODE_MODULES
 from tests.browser.images import bundled, written
+from tests.browser.screens import LANGUAGES, SCREENS, opened
 from tests.people.registry import LI_MING, OTHER, Registry, certified
 from tests.serving import Server, serving
 
@@ -122,21 +123,6 @@ def _image(name: str, number: str, description: str) -> bytes:
 
 
 #: Colours do not depend on the width, nor on the language.
-SCREENS = {"desk": (1366, 768, "light"), "night": (1366, 768, "dark"), "phone": (390, 844, "light")}
-LANGUAGES = {"zh": "zh-CN", "en": "en-US"}
-
-
-def _opened(chromium: Browser, server: Server, screen: str, language: str) -> BrowserContext:
-    wide, high, scheme = SCREENS[screen]
-    viewport: Any = {"width": wide, "height": high}
-    chosen: Any = scheme
-    context = chromium.new_context(
-        base_url=server.base, viewport=viewport, color_scheme=chosen, is_mobile=screen == "phone"
-    )
-    context.request.get(f"/language/{LANGUAGES[language]}")
-    return context
-
-
 def faults_of(page: Page, wide: int) -> list[tuple[str, Any]]:
     """Of a page, what keeps somebody out or does not fit."""
     page.evaluate((NODE_MODULES / "axe-core/axe.min.js").read_text("utf-8"))
@@ -168,7 +154,7 @@ def test_every_page_fits_and_keeps_nobody_out(
     empty = {"directory-empty": "/directory", "loads-empty": "/directory/loads", "questions-empty": "/questions"}
     wrong = {}
     for server, pages in ((seen.server, seen.pages), (bare, empty)):
-        with closing(_opened(chromium, server, screen, language)) as context:
+        with closing(opened(chromium, server, screen, language)) as context:
             page = context.new_page()
             for which, path in pages.items():
                 answer = page.goto(path)

@@ -8,19 +8,18 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pydicom
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 from tests.archives import archive_in, signed_in
+from tests.browser.screens import LANGUAGES, SCREENS, opened
 from tests.browser.test_card import decoded
-from tests.browser.test_people_pages import LANGUAGES, SCREENS, faults_of
+from tests.browser.test_people_pages import faults_of
 from tests.imaging.test_persons import certificate, id_of
 from tests.people.registry import LI_MING
 from tests.serving import Server, serving
 
-from huitong.access.actions import SESSION_COOKIE
 from huitong.cli.phantom.ct import ct_study
 from huitong.wire.shl import encoded, read_link
 
@@ -35,9 +34,7 @@ class Home:
 
     def person(self, chromium: Browser, screen: str = "phone", language: str = "zh") -> BrowserContext:
         """Signed in, on this screen."""
-        context = _opened(chromium, self.server, screen, language)
-        context.add_cookies([{"name": SESSION_COOKIE, "value": self.session, "url": self.server.base}])
-        return context
+        return _opened(chromium, self.server, screen, language, self.session)
 
     def share(self, chromium: Browser, pictures: Path, *, passcode: bool) -> tuple[str, str]:
         """By fingers; the link is what another phone reads off the screen, in light of day."""
@@ -84,15 +81,9 @@ def _prepared(folder: Path) -> tuple[str, str]:
         return study, signed_in(archive, "wang", person=person)
 
 
-def _opened(chromium: Browser, server: Server, screen: str, language: str) -> BrowserContext:
-    wide, high, scheme = SCREENS[screen]
-    more: Any = {"is_mobile": True, "has_touch": True} if screen == "phone" else {}
-    chosen: Any = scheme
-    context = chromium.new_context(
-        base_url=server.base, viewport={"width": wide, "height": high}, color_scheme=chosen, **more
-    )
+def _opened(chromium: Browser, server: Server, screen: str, language: str, session: str = "") -> BrowserContext:
+    context = opened(chromium, server, screen, language, session=session, has_touch=screen == "phone")
     context.set_default_timeout(30_000)
-    context.request.get(f"/language/{LANGUAGES[language]}")
     return context
 
 

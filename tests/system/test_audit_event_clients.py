@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import shutil
-import subprocess
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import hl7.client
 import httpx
@@ -18,8 +13,8 @@ from fhirpy.base.exceptions import OperationOutcome
 from tests.access.signing import assertion, jwks, rsa_key
 from tests.people.doors.mllp_sink import adt
 from tests.serving import Server, huitong, serving
+from tests.system.node import fhir_kit, said_by
 
-ROOT = Path(__file__).resolve().parents[2]
 TAIYUAN = "urn:huitong:patient:TAIYUAN"
 PATIENTS = 5
 
@@ -114,22 +109,10 @@ const [base, bearerToken] = process.argv.slice(1);
 """
 
 
-def of_node(server: Server) -> dict[str, Any]:
-    arguments = [f"{server.base}/fhir", token(server, "taiyuan", "system/AuditEvent.rs")]
-    done = subprocess.run(
-        ["node", "-e", SCRIPT, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return dict(json.loads(done.stdout))
-
-
 @pytest.mark.peer
-@pytest.mark.skipif(
-    shutil.which("node") is None or not (ROOT / "node_modules/fhir-kit-client").is_dir(),
-    reason="node or fhir-kit-client is not installed",
-)
+@fhir_kit
 def test_fhir_kit_client_reads_pages(server: Server) -> None:
-    said = of_node(server)
+    said = said_by(SCRIPT, f"{server.base}/fhir", token(server, "taiyuan", "system/AuditEvent.rs"))
     assert (len(set(said["ids"])), len(said["ids"])) == (PATIENTS, PATIENTS)
     assert (said["type"], said["none"], said["wrong"]) == ("rest", [404, "not-found"], [400, "invalid"])
     assert said["has"] is True

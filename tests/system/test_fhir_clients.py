@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import hl7.client
 import pytest
@@ -15,8 +11,8 @@ from fhirpy import SyncFHIRClient
 from fhirpy.base.exceptions import OperationOutcome, ResourceNotFound
 from tests.people.doors.mllp_sink import adt
 from tests.serving import Server, serving
+from tests.system.node import fhir_kit, said_by
 
-ROOT = Path(__file__).resolve().parents[2]
 ID = "11010519491231002X"
 CITIZEN = "urn:oid:2.16.156.10011.1.3"
 TAIYUAN, YUNCHENG = "urn:huitong:patient:TAIYUAN", "urn:huitong:patient:YUNCHENG"
@@ -92,22 +88,10 @@ const [base, taiyuan, match] = process.argv.slice(1);
 """
 
 
-def of_node(server: Server) -> dict[str, Any]:
-    arguments = [f"{server.base}/fhir", TAIYUAN, json.dumps(MATCH)]
-    done = subprocess.run(
-        ["node", "-e", SCRIPT, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return dict(json.loads(done.stdout))
-
-
 @pytest.mark.peer
-@pytest.mark.skipif(
-    shutil.which("node") is None or not (ROOT / "node_modules/fhir-kit-client").is_dir(),
-    reason="node or fhir-kit-client is not installed",
-)
+@fhir_kit
 def test_fhir_kit_client_reads_finds_matches_and_cross_references(server: Server) -> None:
-    said = of_node(server)
+    said = said_by(SCRIPT, f"{server.base}/fhir", TAIYUAN, json.dumps(MATCH))
     assert said["id"].startswith("HT")
     assert said["matched"] == said["id"]
     assert (said["gender"], said["grade"], said["version"]) == ("male", "certain", "4.0.1")
