@@ -142,6 +142,11 @@ def test_sizes_are_read_back_as_shown(size_bytes: int) -> None:
     assert kinds.SIZE.parse(str(size_bytes)) == size_bytes
 
 
+@pytest.mark.parametrize(("text", "shown"), [("5.0", "5"), ("0.25", "0.25"), ("1000001", "1000001.0")])
+def test_numbers_are_shown_short_and_whole(text: str, shown: str) -> None:
+    assert kinds.NUMBER.show(kinds.NUMBER.parse(text)) == shown
+
+
 @given(st.text(max_size=30), st.sampled_from([row.kind for row in ROWS.values()]))
 def test_any_text_gives_a_value_or_a_value_error(text: str, kind: kinds.Kind) -> None:
     try:

@@ -99,6 +99,12 @@ def _count(text: str) -> int:
         raise ValueError("expected a whole number") from None
 
 
+def _show_number(number: float) -> str:
+    """As short as can be, but so that it is read back as the same."""
+    short = f"{number:g}"
+    return short if float(short) == number else repr(number)
+
+
 def _number(text: str) -> float:
     try:
         number = float(text)
@@ -209,7 +215,7 @@ OPTIONAL_PORT = Kind(
 SIZE = Kind("size", _size, _show_size)
 YES_NO = Kind("yes or no", _yes_no, lambda yes: "yes" if yes else "no")
 COUNT = Kind("whole number", _count)
-NUMBER = Kind("number", _number, lambda number: f"{number:g}")
+NUMBER = Kind("number", _number, _show_number)
 NETWORKS = Kind("networks", _networks, lambda networks: ", ".join(str(network) for network in networks))
 AE_TITLE = Kind("AE title", _ae_title)
 TEXT = Kind("text", str.strip)

@@ -107,7 +107,7 @@ def _second_server(settings: Settings) -> Iterator[Address]:
     same = {"database": settings.database, "blobs": settings.blobs, "s3_key_id": settings.s3_key_id}
     told = {
         "s3_secret": settings.s3_secret,
-        "settle_s": f"{settings.settle_s:g}",
+        "settle_s": f"{settings.settle_s}",
         "log_level": "warning",
         "totp_roles": settings.totp_roles,
     }
