@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import resource
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 from sqlalchemy import text
@@ -24,6 +26,21 @@ def no_file_may_grow() -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_connections_that_make_one_new_file_at_once_are_all_made(tmp_path: Path) -> None:
+    """SQLite refuses some of them at once, however long they would wait."""
+    together = Barrier(8)
+
+    def make(number: int) -> str:
+        together.wait()
+        with closing(SqliteDatabase(tmp_path / f"{number}.sqlite")) as database, closing(database.session()) as session:
+            session.run("CREATE TABLE IF NOT EXISTS t(x)", {})
+            return str(session.rows("PRAGMA journal_mode", {})[0][0])
+
+    with ThreadPoolExecutor(8) as threads:
+        for number in range(60):
+            assert set(threads.map(make, [number] * 8)) == {"wal"}
 
 
 def database_in(folder: Path) -> SqliteDatabase:

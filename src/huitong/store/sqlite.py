@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
@@ -16,11 +17,11 @@ from huitong.base.errors import OurFault, StoreFull, StoreUnavailable
 from huitong.store.database import Claim, Database, OneWrite, Session
 from huitong.store.files import free_bytes
 
+_BUSY_S = 20
 _PRAGMAS = (
-    "journal_mode=WAL",
     "synchronous=FULL",  # an acknowledged commit survives a power cut, not only kill -9
     "foreign_keys=ON",
-    "busy_timeout=20000",
+    f"busy_timeout={_BUSY_S * 1000}",
     "cache_size=-8000",  # of each connection, in KiB: the operating system caches the file for all of them
     "journal_size_limit=268435456",
     "temp_store=MEMORY",
@@ -99,8 +100,7 @@ class SqliteSession(Session):
             self._raw = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
             try:
                 self._raw.row_factory = sqlite3.Row
-                for pragma in _PRAGMAS:
-                    self._raw.execute(f"PRAGMA {pragma}")
+                prepare(self._raw)
             except BaseException:
                 self._raw.close()
                 raise
@@ -156,8 +156,7 @@ def _engine(url: str) -> Engine:
     @event.listens_for(engine, "connect")
     def _connected(raw: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:
         raw.isolation_level = None  # we say BEGIN ourselves, see _begin
-        for pragma in _PRAGMAS:
-            raw.execute(f"PRAGMA {pragma}")
+        prepare(raw)
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
@@ -165,6 +164,22 @@ def _engine(url: str) -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
 
     return engine
+
+
+def prepare(raw: sqlite3.Connection) -> None:
+    """A new connection as all are here."""
+    for pragma in _PRAGMAS:
+        raw.execute(f"PRAGMA {pragma}")
+    end = time.monotonic() + _BUSY_S
+    while True:
+        try:
+            raw.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as e:
+            # Of connections that make a new file WAL at once SQLite tells one at once, whatever `busy_timeout` says.
+            if e.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                raise
+            time.sleep(0.01)
 
 
 @contextmanager
