@@ -171,15 +171,19 @@ def prepare(raw: sqlite3.Connection) -> None:
     for pragma in _PRAGMAS:
         raw.execute(f"PRAGMA {pragma}")
     end = time.monotonic() + _BUSY_S
-    while True:
-        try:
-            raw.execute("PRAGMA journal_mode=WAL")
-            return
-        except sqlite3.OperationalError as e:
-            # Of connections that make a new file WAL at once SQLite tells one at once, whatever `busy_timeout` says.
-            if e.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > end:
-                raise
-            time.sleep(0.01)
+    while not _is_wal(raw, end):
+        time.sleep(0.01)
+
+
+def _is_wal(raw: sqlite3.Connection, end_s: float) -> bool:
+    """Whether the file is WAL now; of connections that make a new one so, SQLite refuses some whatever they wait."""
+    try:
+        raw.execute("PRAGMA journal_mode=WAL")
+    except sqlite3.OperationalError as e:
+        if e.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > end_s:
+            raise
+        return False
+    return True
 
 
 @contextmanager
