@@ -147,6 +147,11 @@ def test_numbers_are_shown_short_and_whole(text: str, shown: str) -> None:
     assert kinds.NUMBER.show(kinds.NUMBER.parse(text)) == shown
 
 
+def test_the_folder_of_nobody_is_refused_in_the_settings_own_words() -> None:
+    with pytest.raises(SettingsError, match="data"):
+        load({"data": "~nobody-of-this-name/data"}, {})
+
+
 @given(st.text(max_size=30), st.sampled_from([row.kind for row in ROWS.values()]))
 def test_any_text_gives_a_value_or_a_value_error(text: str, kind: kinds.Kind) -> None:
     try:

@@ -132,7 +132,10 @@ def _ae_title(text: str) -> str:
 def _path(text: str) -> Path:
     if not text:
         raise ValueError("expected a path")
-    return Path(text).expanduser()
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise ValueError("there is nobody of this name whose folder `~` could mean") from None
 
 
 def _optional_path(text: str) -> Path | None:
