@@ -40,7 +40,7 @@ class Place:
         )
         self.at = AT - timedelta(hours=1)
         see = ("imaging.see", True, "open visit", "TREAT")
-        self.put(doctor(), Looked(*see, self.mother, "study", "1.2.3", "TAIYUAN", {"visit": "V1"}))
+        self.put(doctor(), Looked(*see, self.mother, "study", "1.2.3", "TAIYUAN", {"visit": "VISIT-1"}))
         self.put(doctor(), Looked("imaging.see", False, "objection", "", self.mother, "study", "1.2.4", "TAIYUAN"))
         self.put(doctor("TAIYUAN"), Looked("imaging.list", True, "own institution", "TREAT", "", "list", "", "TAIYUAN"))
         self.put(resident(self.mother), Looked("imaging.see", True, "self", "PATRQT", self.mother, "study", "1.2.3"))
@@ -303,7 +303,7 @@ def test_a_resident_reads_what_is_about_them_without_addresses(place: Place) -> 
     assert "Doctor-Yuncheng" in text
     assert '"127.0.0.1"' not in text
     assert '"127.0.0.1"' in place.ask("/1").text
-    assert "V1" not in text
+    assert "VISIT-1" not in text
 
 
 def test_nobody_elses_to_a_resident(place: Place) -> None:
