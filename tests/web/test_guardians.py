@@ -222,3 +222,19 @@ def test_at_14_the_page_says_that_it_ended(archive: TestArchive, registry: Regis
     assert "ended by age" in html
     assert 'name="guardian"' not in html
     assert rights.rights_of(archive.access.local(), child).guardians == []
+
+
+def test_of_an_adult_the_page_says_nothing_unless_nobody_has_told_when_they_were_born(
+    archive: TestArchive, registry: Registry
+) -> None:
+    unknown = "YUNCHENG/M3"
+    registry.register(unknown, names=("赵敏",))
+    secret = signed_in(archive, "guo", Role.REGISTRAR, institution="YUNCHENG")
+    with pages_on(archive) as browser:
+        browser.cookies.set(SESSION_COOKIE, secret)
+        for number, shown in ((MOTHER, False), (NAMESAKE, False), (unknown, True)):
+            html = browser.get(f"/person/{registry.id_of(number)}").text
+            assert ('id="guardians"' in html) is shown, number
+        refused = name(browser, registry.id_of(NAMESAKE), guardian=registry.id_of(MOTHER))
+        assert refused.status_code == 400
+        assert 'id="guardians"' in refused.text

@@ -9,6 +9,7 @@ from huitong.access.work import Work
 from huitong.base.errors import NotFound
 from huitong.catalog.access import RELATIONS
 from huitong.people import rights
+from huitong.people.model import PersonPage
 from huitong.people.rights import Mother, NoGuardian
 from huitong.web.modalities import _
 
@@ -33,16 +34,22 @@ WRONG = {
 _FIELDS = ("guardian", "name", "basis", "evidence")
 
 
-def section(work: Work, child: str, given: Mapping[str, str], suggested: str, wrong: str) -> dict[str, Any]:
-    """What the page shows of guardians, for whoever names them; nothing for others.
+def section(work: Work, page: PersonPage, given: Mapping[str, str], suggested: str, wrong: str) -> dict[str, Any]:
+    """What the page of a person shows of guardians, for whoever names them; nothing for others, nor of adults.
 
-    `given`: what was typed. `suggested`: exchange id of a mother who was chosen from what was suggested.
+    Of an adult there is something to say where guardians were named once, or where nobody has told when they were
+    born: they may be a child. `given`: what was typed. `suggested`: exchange id of a mother who was chosen from what
+    was suggested.
     """
+    child = page.person.exchange_id
     if not rights.may_name(work, child):
         return {"guarding": None}
     named = rights.guardians_of(work, child)
     holding = [each for each in named if each.ended_at is None]
     is_child = rights.is_child(work, child)
+    is_adult = not is_child and any(each.known.birth_date for each in page.records)
+    if is_adult and not named and not wrong:
+        return {"guarding": None}
     mothers = [each for each in rights.mothers_of(work, child) if _is_new(each, [one.exchange_id for one in holding])]
     typed = dict(given) or _of_mother(mothers, suggested)
     shown: dict[str, Any] = {

@@ -92,7 +92,7 @@ class PeoplePages:
         standing = await to_thread.run_sync(rights.standing, work, asked)
         may_decide = self._may_decide(request)
         chosen = request.query_params.get("guardian", "")
-        guarding = await to_thread.run_sync(guardians.section, work, asked, given, chosen, wrong)
+        guarding = await to_thread.run_sync(guardians.section, work, shown, given, chosen, wrong)
         return self._page(
             request,
             "person.html",
