@@ -25,6 +25,7 @@ from huitong.access.systems import actions
 from huitong.access.systems.keys import Keys, read_keys
 from huitong.access.systems.model import TokenRefused
 from huitong.base.errors import BadRequest, HuitongError, NotAllowed, NotFound, NotSignedIn
+from huitong.base.tls import NO_CERTIFICATE, Certificate
 from huitong.directory.actions import read_directory
 from huitong.store import ledger
 from huitong.store.store import Store
@@ -132,6 +133,20 @@ def test_an_assertion_is_refused(place: Place, name: str) -> None:
     with pytest.raises(TokenRefused) as refused:
         place.token(REFUSED[name](place))
     assert refused.value.error == "invalid_client"
+
+
+def test_a_token_is_good_with_the_certificate_with_which_it_was_asked_for_and_with_no_other(place: Place) -> None:
+    own, other = Certificate("11" * 32), Certificate("22" * 32)
+    given = place.access.systems.give_token(place.assertion(), "system/*.rs", AUDIENCE, "10.9.8.7", own)
+    shown = f"Bearer {given.text}", "10.9.8.7", PATIENTS
+    elsewhere = Access(place.store, read_directory(None, demo=True), place.clock)
+    for access in (place.access, elsewhere):
+        assert access.system(*shown, own).asker.name == "ris"
+        for certificate in (other, NO_CERTIFICATE):
+            with pytest.raises(NotSignedIn):
+                access.system(*shown, certificate)
+    free = f"Bearer {place.token()}", "10.9.8.7", PATIENTS
+    assert place.access.system(*free, other).asker.name == "ris"
 
 
 def test_an_assertion_is_good_once_for_all_processes_and_clients_have_their_own_numbers(place: Place) -> None:

@@ -14,6 +14,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
+from tests.access.signing import assertion, ec_key, jwks
 from tests.certificates import Authority, Certificate
 from tests.objects import part10
 from tests.serving import Server, huitong, serving
@@ -131,6 +132,31 @@ def test_whoever_shows_none_is_served_as_before(place: Place) -> None:
         assert stow(client, Authorization="Bearer demo-TAIYUAN").status_code == 200
         # Nor is the header believed that only a proxy may write.
         assert client.get("/dicom-web/studies", headers={"Client-Cert": written(place.certificates)}).status_code == 401
+
+
+def test_an_access_token_is_good_with_the_certificate_it_was_asked_for_with(place: Place, tmp_path: Path) -> None:
+    keys = tmp_path / "jwks.json"
+    keys.write_text(jwks(ec_key()))
+    whose = ("--institution", "TAIYUAN", "--scope", "system/ImagingStudy.rs", "--jwks", str(keys))
+    data = str(place.authority.file.parent / "data")
+    added = huitong("client", "add", "ris", *whose, "--data", data)
+    assert added.returncode == 0, added.stderr
+    with place.client("taiyuan") as client:
+        said = client.get("/.well-known/smart-configuration").json()
+        assert said["tls_client_certificate_bound_access_tokens"] is True
+        form = {
+            "grant_type": "client_credentials",
+            "scope": "system/ImagingStudy.rs",
+            "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+            "client_assertion": assertion(ec_key(), "ris", said["token_endpoint"]),
+        }
+        token = {"Authorization": f"Bearer {client.post('/auth/token', data=form).json()['access_token']}"}
+        assert client.get("/dicom-web/studies", headers=token).status_code == 200
+    for name in ("", "unlisted"):
+        with place.client(name) as client:
+            refused = client.get("/dicom-web/studies", headers=token)
+            assert refused.status_code == 401, name
+            assert refused.headers["www-authenticate"].startswith("Bearer")
 
 
 def test_another_sites_page_gets_nothing_by_the_certificate_of_a_browser(place: Place) -> None:

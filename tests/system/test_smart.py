@@ -165,6 +165,7 @@ def test_what_the_server_says_of_itself(place: tuple[Server, Path]) -> None:
     assert said["token_endpoint"] == f"{server.base}/auth/token"
     assert said["token_endpoint_auth_signing_alg_values_supported"] == ["RS384", "ES384"]
     assert "client-confidential-asymmetric" in said["capabilities"]
+    assert said["tls_client_certificate_bound_access_tokens"] is False
     security = httpx.get(f"{server.base}/fhir/metadata").json()["rest"][0]["security"]
     assert security["service"][0]["coding"][0]["code"] == "SMART-on-FHIR"
 

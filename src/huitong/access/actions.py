@@ -65,11 +65,14 @@ class Access:
             )
         return self._sending(found, f"{application}@{facility}", "mllp", host)
 
-    def by_token(self, authorization: str | None, host: str, need: Need | None = None) -> Work:
+    def by_token(
+        self, authorization: str | None, host: str, need: Need | None = None, certificate: Certificate = NO_CERTIFICATE
+    ) -> Work:
         """The institution whose token the header `Authorization: Bearer …` shows (RFC 6750 2.1).
 
         It is the institution's own, or an access token of one of its systems: then `need` must be within the scopes
-        that it was given for, and where there is none, as in what scopes cannot name, it is refused.
+        that it was given for, and where there is none, as in what scopes cannot name, it is refused; and it must be
+        shown with the `certificate` that it was given with, if there was one.
         Raises NotSignedIn without a usable one, NotAllowed with one that is not known from this address.
         """
         scheme, _, token = (authorization or "").strip().partition(" ")
@@ -78,7 +81,7 @@ class Access:
         if token.strip().startswith(shares.PREFIX):
             return self._by_share_token(token.strip(), host, need)
         if token.strip().startswith(PREFIX):
-            return self._by_access_token(token.strip(), host, need)
+            return self._by_access_token(token.strip(), host, need, certificate)
         found = self.directory.by_token(token.strip(), host)
         if found is None:
             raise NotAllowed("the token is not known")
@@ -100,17 +103,17 @@ class Access:
         """
         if not authorization and certificate.known_as:
             return self.by_certificate(certificate, host)
-        work = self.by_token(authorization, host, need)
+        work = self.by_token(authorization, host, need, certificate)
         owners = self.directory.owners(certificate)
         if owners and work.asker.kind is Kind.SYSTEM and work.institution not in owners:
             raise NotAllowed("the certificate is another institution's than the token")
         return work
 
-    def _by_access_token(self, token: str, host: str, need: Need | None) -> Work:
-        found = self.systems.by_token(token, host)
+    def _by_access_token(self, token: str, host: str, need: Need | None, certificate: Certificate) -> Work:
+        found = self.systems.by_token(token, host, certificate)
         institution = self.directory.get(found.client.institution) if found else None
         if found is None or institution is None:
-            raise NotSignedIn("the access token is not known, or its time is over")
+            raise NotSignedIn("the access token is not known, its time is over, or it is another certificate's")
         if need is None or not allows(found.scopes, need.resource, need.letter):
             raise NotAllowed("the scopes of the access token do not reach here")
         client = found.client

@@ -64,13 +64,17 @@ def written(scopes: Iterable[Scope]) -> str:
     return " ".join(map(str, scopes))
 
 
-def configuration(token_url: str, scopes: Sequence[str]) -> dict[str, Any]:
-    """The document by which a client finds the token endpoint (SMART 2.2, "Conformance")."""
+def configuration(token_url: str, scopes: Sequence[str], *, with_certificates: bool) -> dict[str, Any]:
+    """The document by which a client finds the token endpoint (SMART 2.2, "Conformance").
+
+    `with_certificates`: tokens of clients that show a certificate are bound to it (RFC 8705 3.3).
+    """
     return {
         "token_endpoint": token_url,
         "grant_types_supported": ["client_credentials"],
         "token_endpoint_auth_methods_supported": ["private_key_jwt"],
         "token_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),
         "scopes_supported": list(scopes),
+        "tls_client_certificate_bound_access_tokens": with_certificates,
         "capabilities": ["client-confidential-asymmetric", "permission-v1", "permission-v2"],
     }

@@ -1,4 +1,4 @@
-"""The token endpoint of SMART Backend Services (RFC 6749 4.4 and 5, RFC 7523 2.2), and where clients find it."""
+"""The token endpoint of SMART Backend Services (RFC 6749 4.4 and 5, RFC 7523 2.2, RFC 8705 3) and where it is."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from starlette.routing import BaseRoute, Route
 from huitong.access.actions import Access
 from huitong.access.systems.model import TokenRefused
 from huitong.base import metrics
-from huitong.base.caller import host_of
+from huitong.base.caller import certificate_of, host_of
 from huitong.base.log import logger
 from huitong.base.settings import Settings
 from huitong.wire.smart import ASSERTION_TYPE, configuration, written
@@ -44,8 +44,10 @@ def routes(access: Access, settings: Settings, resources: Sequence[str], fhir_ro
     """For the app, before the pages. `resources` are the types that scopes can name."""
     scopes = ["system/*.rs", *(f"system/{name}.rs" for name in resources), "system/ImagingStudy.cruds"]
 
+    certificates = bool(settings.http_clients or settings.certificate_proxies)
+
     async def found(request: Request) -> Response:
-        document = configuration(f"{origin(request, settings)}{TOKEN_PATH}", scopes)
+        document = configuration(f"{origin(request, settings)}{TOKEN_PATH}", scopes, with_certificates=certificates)
         return Response(orjson.dumps(document), headers={"Cache-Control": "no-cache"}, media_type="application/json")
 
     async def token(request: Request) -> Response:
@@ -53,7 +55,7 @@ def routes(access: Access, settings: Settings, resources: Sequence[str], fhir_ro
             form = await _form(request)
             _check(form)
             audience = f"{origin(request, settings)}{TOKEN_PATH}"
-            asked = form["client_assertion"], form["scope"], audience, host_of(request)
+            asked = form["client_assertion"], form["scope"], audience, host_of(request), certificate_of(request.scope)
             given = await run_sync(access.systems.give_token, *asked)
         except TokenRefused as refused:
             metrics.TOKENS.labels(refused.error).inc()

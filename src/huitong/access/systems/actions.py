@@ -18,6 +18,7 @@ from huitong.base.clock import Clock
 from huitong.base.errors import BadRequest, NotAllowed, NotFound
 from huitong.base.lru import Lru
 from huitong.base.setting_kinds import Network, is_within
+from huitong.base.tls import NO_CERTIFICATE, Certificate
 from huitong.store import ledger
 from huitong.store.store import Store
 from huitong.wire.smart import granted, read_scope, read_scopes, written
@@ -42,10 +43,13 @@ class Systems:
         self._keys = keys or Keys(clock)
         self._known: Lru[str, tuple[Granted | None, float]] = Lru(10_000)
 
-    def give_token(self, assertion: str, scope: str, audience: str, host: str) -> Token:
+    def give_token(
+        self, assertion: str, scope: str, audience: str, host: str, certificate: Certificate = NO_CERTIFICATE
+    ) -> Token:
         """A new token for whoever made the assertion. Raises TokenRefused. Blocks, and may wait for a client's server.
 
-        `audience` is our token endpoint, which the assertion must name.
+        `audience` is our token endpoint, which the assertion must name. Where a `certificate` was shown, the token is
+        good with it alone (RFC 8705 3): who copies the token cannot use it.
         """
         now = self._clock()
         good = assertions.check(assertion, audience=audience, now=now, client_of=self._client, key_of=self._keys.find)
@@ -60,15 +64,18 @@ class Systems:
             records.forget(tx, now)
             taken = records.take_assertion(tx, client.pk, good.jti, good.until)
             if taken and scopes:
-                records.add_token(tx, text, client.pk, scopes, now + timedelta(seconds=TOKEN_S))
+                records.add_token(tx, text, client.pk, scopes, now + timedelta(seconds=TOKEN_S), certificate.sha256)
         if not taken:
             raise TokenRefused("invalid_client", f"{client.client_id}: the assertion was shown before")
         if not scopes:
             raise TokenRefused("invalid_scope", f"{client.client_id}: none of the scopes is registered")
         return Token(text, scopes, TOKEN_S)
 
-    def by_token(self, text: str, host: str) -> Granted | None:
-        """What the token stands for; None when it is not known, its time is over or it is shown from elsewhere."""
+    def by_token(self, text: str, host: str, certificate: Certificate = NO_CERTIFICATE) -> Granted | None:
+        """What the token stands for.
+
+        None when it is not known, its time is over, or it is shown from elsewhere or without its certificate.
+        """
         now = self._clock()
         known = self._known.get(text)
         if known is None or now.timestamp() >= known[1]:
@@ -79,6 +86,8 @@ class Systems:
         if found is None or not found.client.active or now >= found.until:
             return None
         if found.client.networks and not is_within(host, found.client.networks):
+            return None
+        if found.certificate and found.certificate != certificate.sha256:
             return None
         return found
 

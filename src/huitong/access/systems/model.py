@@ -57,3 +57,5 @@ class Granted:
     until: datetime
     #: Names the token in the audit, and is of no use to whoever reads it.
     public_id: str
+    #: Fingerprint of the certificate with which alone it is good; empty where it is good without one.
+    certificate: str

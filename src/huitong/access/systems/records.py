@@ -45,12 +45,15 @@ _TAKE = text(
 )
 
 
-def add_token(write: Connection, token: str, client_pk: int, scopes: tuple[Scope, ...], until: datetime) -> None:
+def add_token(
+    write: Connection, token: str, client_pk: int, scopes: tuple[Scope, ...], until: datetime, certificate: str
+) -> None:
     values = {
         "sha256": _digest(token),
         "client_pk": client_pk,
         "scopes": written(scopes),
         "until_ms": milliseconds(until),
+        "certificate": certificate,
     }
     write.execute(insert(TOKEN).values(values))
 
@@ -58,12 +61,13 @@ def add_token(write: Connection, token: str, client_pk: int, scopes: tuple[Scope
 def token(read: Connection, text: str) -> Granted | None:
     """What the token stands for, also when its time is over."""
     digest = _digest(text)
-    columns = (*CLIENT.c, TOKEN.c.scopes.label("token_scopes"), TOKEN.c.until_ms)
+    columns = (*CLIENT.c, TOKEN.c.scopes.label("token_scopes"), TOKEN.c.until_ms, TOKEN.c.certificate)
     joined = TOKEN.join(CLIENT, CLIENT.c.pk == TOKEN.c.client_pk)
     row = read.execute(select(*columns).select_from(joined).where(TOKEN.c.sha256 == digest)).first()
     if row is None:
         return None
-    return Granted(_client(row), read_scopes(row.token_scopes), moment(row.until_ms), f"token-{digest.hex()[:12]}")
+    public_id = f"token-{digest.hex()[:12]}"
+    return Granted(_client(row), read_scopes(row.token_scopes), moment(row.until_ms), public_id, row.certificate)
 
 
 def forget(write: Connection, before: datetime) -> None:

@@ -39,6 +39,8 @@ TOKEN = Table(
     Column("client_pk", ForeignKey("client.pk"), nullable=False),
     Column("scopes", Words, nullable=False),
     Column("until_ms", BigInteger, nullable=False),
+    #: Fingerprint of the certificate with which it was asked for, lower-case hex; empty where none was shown.
+    Column("certificate", Words, nullable=False, server_default=""),
 )
 Index("client_token_by_time", TOKEN.c.until_ms)
 
