@@ -12,6 +12,7 @@ import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 
 GB11643, PASSPORT, HMT, TWT, HEALTH_CARD, BIRTH = "GB11643", "passport", "HMT", "TWT", "health-card", "birth"
 
@@ -48,6 +49,7 @@ _MISREAD = str.maketrans("ILO", "110")
 _EXCHANGE = re.compile(f"HT[{_ALPHABET}]{{17}}")
 
 
+@lru_cache(maxsize=16384)
 def normal(kind: str, number: str) -> str:
     """The number as it is compared; empty where it is none of this kind (wrong form, check digit or birth date).
 
@@ -68,9 +70,14 @@ def normal(kind: str, number: str) -> str:
     return found[1]
 
 
-def sound(certificates: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
+def sound(certificates: Iterable[tuple[str, str]]) -> frozenset[tuple[str, str]]:
     """Those (kind, number) that prove something, as they are compared."""
-    return {(kind, value) for kind, number in certificates if (value := normal(kind, number))}
+    return _sound(tuple(certificates))
+
+
+@lru_cache(maxsize=16384)
+def _sound(certificates: tuple[tuple[str, str], ...]) -> frozenset[tuple[str, str]]:
+    return frozenset((kind, value) for kind, number in certificates if (value := normal(kind, number)))
 
 
 def other_for_life(some: Iterable[tuple[str, str]], others: Iterable[tuple[str, str]]) -> bool:

@@ -63,7 +63,7 @@ class Pair:
         return _same(birth_of(self.a), birth_of(self.b))
 
     @property
-    def shared(self) -> set[Certificate]:
+    def shared(self) -> frozenset[Certificate]:
         return sound(self.a.certificates) & sound(self.b.certificates)
 
     @property

@@ -31,10 +31,6 @@ class Level:
     m: float
     u: float
 
-    @property
-    def bits(self) -> float:
-        return log2(self.m / self.u)
-
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
@@ -68,25 +64,38 @@ class Model:
         return NameFrequencies(self.term_frequencies) if self.term_frequencies else None
 
     @cached_property
+    def _bits(self) -> Mapping[tuple[str, str], float]:
+        """By field and label."""
+        return {
+            (one.field, label): log2(level.m / level.u)
+            for one in self.comparisons
+            for label, level in one.levels.items()
+        }
+
+    @cached_property
+    def _bits_of_relatives(self) -> tuple[tuple[float, Mapping[tuple[str, str], float]], ...]:
+        """For each kind of relatives how many there are, and by field and label how much likelier they make it."""
+        return tuple((log2(each.for_each), self._rival_bits(each)) for each in self.relatives)
+
+    @cached_property
     def by_field(self) -> Mapping[str, Comparison]:
         return {one.field: one for one in self.comparisons}
 
     def bits(self, reached: Mapping[str, str]) -> dict[str, float]:
         """For each field that could be compared what its level weighs, in bits."""
-        by_field = self.by_field
-        return {name: by_field[name].levels[level].bits for name, level in reached.items() if level}
+        return {name: self._bits[name, label] for name, label in reached.items() if label}
 
     def bits_of_relatives(self, reached: Mapping[str, str]) -> tuple[float, ...]:
         """For each kind of relatives how much likelier than one person it makes these levels, in bits."""
-        return tuple(log2(each.for_each) + self._rival_bits(each, reached) for each in self.relatives)
+        labels = [pair for pair in reached.items() if pair[1]]
+        return tuple(number + sum(bits[pair] for pair in labels) for number, bits in self._bits_of_relatives)
 
-    def _rival_bits(self, relatives: Relatives, reached: Mapping[str, str]) -> float:
-        total = 0.0
-        for name, label in reached.items():
-            if label:
-                level = self.by_field[name].levels[label]
-                total += log2(relatives.levels.get(name, {}).get(label, level.u) / level.m)
-        return total
+    def _rival_bits(self, relatives: Relatives) -> dict[tuple[str, str], float]:
+        return {
+            (one.field, label): log2(relatives.levels.get(one.field, {}).get(label, level.u) / level.m)
+            for one in self.comparisons
+            for label, level in one.levels.items()
+        }
 
 
 def read_model(written: Mapping[str, Any]) -> Model:
