@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import shlex
 import sys
 from pathlib import Path
@@ -12,15 +11,15 @@ from typing import Any
 import click
 
 from bench import access as deciding
-from bench import audit_rate, profiling, report_growth, report_ohif
+from bench import audit_rate, profiling
 from bench import costs as costing
 from bench import growth as growing
 from bench import ohif as viewing
-from bench.growth import HOMES, SIZES, Grown
+from bench.growth import HOMES, SIZES
 from bench.matching import measuring
-from bench.ohif import Seen
-from bench.report import chart, place, render
-from bench.run import Options, Results, Run
+from bench.publish import publish
+from bench.report import render
+from bench.run import Options, Run
 from bench.scenarios import GROUPS, NAMES
 from bench.targets import TARGETS
 
@@ -129,28 +128,11 @@ main.params[3:3] = [
 
 
 @main.command()
-@click.argument("results", type=_FILE, default=FOLDER / "results.json")
+@click.option("--dir", "folder", type=_FOLDER, default=FOLDER, show_default="run/bench")
 @click.option("--document", type=_FILE, default=DOCUMENT, show_default="docs/benchmarks.md")
-def report(results: Path, document: Path) -> None:
-    """Put the tables of RESULTS, and of growth.json and ohif.json beside it, into docs/benchmarks.md, with charts."""
-    measured, blocks = Results.read(results), []
-    drawn = {"beside-orthanc.svg": chart(measured)}
-    blocks.append(render(measured))
-    if (seen := results.with_name("ohif.json")).exists():
-        blocks.append(report_ohif.render(Seen.read(seen)))
-    if (grown := results.with_name("growth.json")).exists():
-        blocks.append(report_growth.render(Grown.read(grown)))
-        drawn |= report_growth.charts(Grown.read(grown))
-    (document.parent / "images").mkdir(exist_ok=True)
-    for name, svg in drawn.items():
-        if svg:
-            (document.parent / "images" / name).write_text(svg, "utf-8")
-    text = place(document.read_text("utf-8"), "".join(blocks))
-    if (matched := results.with_name("matching.json")).exists():
-        tables = measuring.render(json.loads(matched.read_text("utf-8")))
-        text = place(text, tables, measuring.BEGIN, measuring.END)
-    document.write_text(text, "utf-8")
-    click.echo(f"written: {document}, {', '.join(name for name, svg in drawn.items() if svg)}")
+def report(folder: Path, document: Path) -> None:
+    """Put tables and charts of what was measured into docs/benchmarks.md, and keep its JSON in docs/benchmarks/."""
+    click.echo(f"written: {', '.join(map(str, publish(folder, document)))}")
 
 
 def _numbers(_context: click.Context, _parameter: click.Parameter, text: str) -> tuple[int, ...]:

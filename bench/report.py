@@ -11,8 +11,6 @@ from bench.reach import PEAK_MB, Figures, said
 from bench.run import Results
 from bench.scenarios import GROUPS, Scenario
 
-BEGIN = "<!-- results: made by `python -m bench report`; text outside of the markers stays -->"
-END = "<!-- /results -->"
 #: Rounds that differ by more than this share of their median are marked.
 _UNSTEADY = 0.3
 _HEADINGS = {
@@ -32,7 +30,7 @@ _UNITS = {
 }
 
 
-def place(document: str, block: str, begins: str = BEGIN, ends: str = END) -> str:
+def place(document: str, block: str, begins: str, ends: str) -> str:
     """The document with `block` between the markers; raises ValueError where it has none."""
     before, begin, rest = document.partition(begins)
     _, end, after = rest.partition(ends)

@@ -18,8 +18,6 @@ from huitong.people.comparing import MODEL_FILE
 ROOT = Path(__file__).resolve().parents[2]
 VENV = ROOT / "run" / "matching-venv"
 MODEL = ROOT / "src" / "huitong" / "people" / MODEL_FILE
-#: In docs/benchmarks.md.
-BEGIN, END = "<!-- matching: made by `python -m bench report` -->", "<!-- /matching -->"
 HOMES = lookup.HOMES
 PARTS = ("train", "febrl", "population", "lookup")
 
@@ -41,7 +39,8 @@ def run(options: Options, say: Callable[[str], None], file: Path) -> dict[str, A
         found = _PARTS[part](options, say)
         if found is not None:
             about = {"date": datetime.now(UTC).date().isoformat(), **procs.machine()}
-            results[part] = {"about": about, "found": found}
+            # Populations of several sizes stand beside each other.
+            results[f"{part} {options.people}" if part == "population" else part] = {"about": about, "found": found}
             file.write_text(json.dumps(results, ensure_ascii=False, indent=1), "utf-8")
     return results
 
@@ -103,7 +102,12 @@ _PARTS: Mapping[str, Callable[[Options, Callable[[str], None]], Any]] = {
 
 def render(results: Mapping[str, Any]) -> str:
     """The tables of the document."""
-    pieces = {"febrl": _febrl_table, "population": _population_table, "lookup": _lookup_table}
+    sizes = sorted(int(part.partition(" ")[2]) for part in results if part.startswith("population "))
+    pieces: dict[str, Callable[[Any], list[str]]] = {
+        "febrl": _febrl_table,
+        **{f"population {size}": _population_table for size in sizes},
+        "lookup": _lookup_table,
+    }
     lines: list[str] = []
     for part, lines_of in pieces.items():
         if part in results:

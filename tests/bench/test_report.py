@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,8 @@ from bench.__main__ import DOCUMENT, main
 from bench.measure import Row
 from bench.profiling import place_of, read_stacks
 from bench.profiling import render as render_profile
-from bench.report import BEGIN, END, place, render
+from bench.publish import PARTS, publish
+from bench.report import place, render
 from bench.run import Options, Results, Run
 from bench.scenarios import GROUPS, NAMES
 from bench.targets import Huitong, Orthanc
@@ -100,21 +102,51 @@ def test_results_survive_their_file(tmp_path: Path) -> None:
     assert Results.read(file) == _results(ROW, WRONG)
 
 
+BEGINS, ENDS = PARTS[0].begins, PARTS[0].ends
+
+
 def test_what_stands_around_the_markers_stays() -> None:
-    document = f"# Title\n\nbefore\n\n{BEGIN}\nold\n{END}\n\nafter\n"
-    once = place(document, "new\n")
-    assert once == f"# Title\n\nbefore\n\n{BEGIN}\n\nnew\n\n{END}\n\nafter\n"
-    assert place(once, "new") == once
+    document = f"# Title\n\nbefore\n\n{BEGINS}\nold\n{ENDS}\n\nafter\n"
+    once = place(document, "new\n", BEGINS, ENDS)
+    assert once == f"# Title\n\nbefore\n\n{BEGINS}\n\nnew\n\n{ENDS}\n\nafter\n"
+    assert place(once, "new", BEGINS, ENDS) == once
 
 
-@pytest.mark.parametrize("document", ["none", BEGIN, END, f"{END} {BEGIN}"])
+@pytest.mark.parametrize("document", ["none", BEGINS, ENDS, f"{ENDS} {BEGINS}"])
 def test_a_document_without_its_markers_is_refused(document: str) -> None:
     with pytest.raises(ValueError, match="needs the lines"):
-        place(document, "new")
+        place(document, "new", BEGINS, ENDS)
+
+
+def test_what_was_measured_is_kept_beside_the_document_and_the_rest_stays_as_it_was(tmp_path: Path) -> None:
+    document, measured = tmp_path / "docs" / "benchmarks.md", tmp_path / "run"
+    document.parent.mkdir()
+    measured.mkdir()
+    document.write_text("\n".join(f"{part.begins}\nold {part.file}\n{part.ends}" for part in PARTS), "utf-8")
+    (measured / "results.json").write_text(_results(ROW, SLOWER).as_json(), "utf-8")
+    about = {"date": "2026-11-27", "cpu": "2 cores", "memory": "8 GiB"}
+    row = {"people": 1000, "home": "sqlite", "p50_ms": 1, "p99_ms": 2, "cpu_ms": 1, "candidates": 1,
+           "most_candidates": 9, "found": 1}  # fmt: skip
+    (measured / "matching.json").write_text(json.dumps({"lookup": {"about": about, "found": [row]}}), "utf-8")
+    written = [file.relative_to(document.parent).as_posix() for file in publish(measured, document)]
+    assert written == [
+        "benchmarks/results.json", "images/beside-orthanc.svg", "benchmarks/matching.json", "benchmarks.md",
+    ]  # fmt: skip
+    text = document.read_text("utf-8")
+    assert "800/s" in text
+    assert "| 1,000 | sqlite |" in text
+    assert [part.file for part in PARTS if f"old {part.file}" in text] == ["ohif.json", "growth.json"]
+    assert Results.read(document.parent / "benchmarks" / "results.json") == _results(ROW, SLOWER)
+
+    (measured / "results.json").unlink()
+    (measured / "matching.json").write_text(json.dumps({"other": {"about": about}}), "utf-8")
+    list(publish(measured, document))
+    assert document.read_text("utf-8") == text
 
 
 def test_the_document_of_this_project_has_its_markers() -> None:
-    assert "new table" in place(DOCUMENT.read_text("utf-8"), "new table")
+    for part in PARTS:
+        assert "new table" in place(DOCUMENT.read_text("utf-8"), "new table", part.begins, part.ends)
 
 
 def test_scenarios_are_told_apart_by_name_and_clients() -> None:
