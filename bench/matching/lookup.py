@@ -36,8 +36,8 @@ HOMES = ("sqlite", "postgresql")
 SEED = 11
 COLUMNS = {
     "person": ("pk", "exchange_id"),
-    "patient": ("pk", "issuer", "number", "person_pk", "names", "sex", "birth_date", "phones", "address",
-                "mother_name", "birth_order", "said", "revision", "matched_revision"),
+    "patient": ("pk", "issuer", "number", "person_pk", "first_person_pk", "names", "sex", "birth_date", "phones",
+                "address", "mother_name", "birth_order", "said", "revision", "matched_revision"),
     "patient_identifier": ("patient_pk", "whose", "kind", "value", "sound"),
     "patient_key": ("key", "patient_pk"),
 }  # fmt: skip
@@ -70,7 +70,7 @@ def rows_from(first: int) -> Rows:
         rows["person"].append((pk, f"HT{pk:018d}"))
         said = ("\n".join(known.names), known.sex, known.birth_date, "\n".join(known.phones), known.address)
         told = (known.mother_name, known.birth_order, "{}", 1, 1)
-        rows["patient"].append((pk, record.institution, record.number, pk, *said, *told))
+        rows["patient"].append((pk, record.institution, record.number, pk, pk, *said, *told))
         for kind, value in known.certificates:
             sound = normal(kind, value)
             rows["patient_identifier"].append((pk, "own", kind, sound or value, int(bool(sound))))

@@ -61,6 +61,11 @@ class Registry:
         ]
         actions.answer(self.registrar, pk, said)
 
+    def join(self, one: str, other: str) -> None:
+        """A registrar says that both are one person."""
+        (issuer, _, number), (issuer_of_other, _, number_of_other) = one.partition("/"), other.partition("/")
+        actions.join(self.registrar, (issuer, number), (issuer_of_other, number_of_other))
+
     def events(self, key: str) -> list[LinkEvent]:
         issuer, _, number = key.partition("/")
         person = actions.person_of(self.archive.reader, issuer, number)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import random
+from collections.abc import Iterable
+
 import pytest
-from tests.askers import staff, work_of
+from tests.askers import resident, staff, work_of
 from tests.people.registry import DAY, LI_MING, OTHER, Registry, certified
 
 from huitong.access import auditing
+from huitong.access.deciding import Action
 from huitong.access.model import Role
 from huitong.base.errors import BadRequest, NotAllowed, NotFound
-from huitong.people import actions
+from huitong.people import actions, permitting
 from huitong.people.model import Demographics, Registration
 
 A, B, C = "TAIYUAN/P0001", "YUNCHENG/20260301", "YUNCHENG/P0001"
+P, Q = (certified(number, kind="passport") for number in ("E12345678", "E87654321"))
 
 
 def test_the_same_number_of_two_institutions_is_two_people(registry: Registry) -> None:
@@ -114,6 +119,119 @@ def test_a_record_that_came_for_its_likeness_to_one_that_goes_goes_with_it(regis
     actions.join(registry.registrar, ("TAIYUAN", "P0001"), ("YUNCHENG", "20260301"))
     registry.register(C, names=("李^明",), certificates=certified(LI_MING))
     assert registry.one(A, B, C)
+    actions.split(registry.registrar, registry.events(A)[0].pk)
+    assert registry.one(B, C)
+    assert not registry.one(A, B)
+
+
+def test_the_id_of_a_record_that_goes_leads_to_where_it_goes(registry: Registry) -> None:
+    """c came for its likeness to b, while b was one person with a by mistake."""
+    registry.register(A, names=("李^明",), certificates=P)
+    registry.register(B, names=("李^明",), certificates=Q)
+    registry.register(C, names=("李^明",))
+    first_of_c = registry.id_of(C)
+    registry.join(A, B)
+    registry.register(C, hours=1, certificates=Q)
+    assert registry.one(A, B, C)
+    actions.split(registry.registrar, registry.events(A)[0].pk)
+    assert registry.one(B, C)
+    assert actions.person_by_exchange_id(registry.archive.reader, first_of_c).exchange_id == registry.id_of(C)
+    work = work_of(registry.archive, resident(first_of_c))
+    assert [permitting.may_person(work, registry.id_of(key), Action.SHOW_CODE) for key in (A, C)] == [False, True]
+
+
+def test_a_split_parts_who_is_two_whoever_came_first(registry: Registry) -> None:
+    registry.register(C, names=("李^明",))
+    registry.register(A, names=("李^明",), certificates=P)
+    registry.register(B, names=("李^明",), certificates=Q)
+    ids = [registry.id_of(key) for key in (A, B, C)]
+    registry.join(A, B)
+    wrong = registry.events(A)[0].pk
+    registry.register(C, hours=1, certificates=Q)
+    assert registry.one(A, B, C)
+    actions.split(registry.registrar, wrong)
+    assert [registry.id_of(key) for key in (A, B, C)] == [ids[0], ids[2], ids[2]]
+
+
+def test_a_split_leaves_what_humans_joined_otherwise(registry: Registry) -> None:
+    for key in (A, B, C):
+        registry.register(key, names=(key,))
+    registry.join(B, C)
+    registry.join(A, B)
+    of_b_and_c, of_a_and_b = (each.pk for each in registry.events(B))
+    actions.split(registry.registrar, of_b_and_c)
+    registry.join(A, C)
+    actions.split(registry.registrar, of_a_and_b)
+    assert registry.one(A, C)
+    assert not registry.one(A, B)
+
+
+def test_whatever_was_joined_and_split_is_as_if_only_the_joins_that_stand_had_been(registry: Registry) -> None:
+    keys = [f"{issuer}/{number}" for issuer in ("TAIYUAN", "YUNCHENG") for number in range(4)]
+    for key in keys:
+        registry.register(key, names=(key,))
+    first = {key: registry.id_of(key) for key in keys}
+    standing: dict[int, tuple[str, str]] = {}
+    chance = random.Random(7)
+    for _ in range(60):
+        one, other = chance.sample(keys, 2)
+        if not registry.one(one, other):
+            registry.join(one, other)
+            standing[registry.events(one)[-1].pk] = (one, other)
+        elif standing:
+            undone = chance.choice(list(standing))
+            del standing[undone]
+            actions.split(registry.registrar, undone)
+        oldest = _oldest(keys, standing.values())
+        assert {key: registry.id_of(key) for key in keys} == {key: first[oldest[key]] for key in keys}
+        for key in keys:  # so do the ids lead there that were given out once
+            now = actions.person_by_exchange_id(registry.archive.reader, first[key]).exchange_id
+            assert now == first[oldest[key]]
+
+
+def _oldest(keys: list[str], joined: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Of each the first in `keys` with which it hangs together."""
+    sides = [{key} for key in keys]
+    for pair in joined:
+        touched = [side for side in sides if side & set(pair)]
+        sides = [side for side in sides if side not in touched] + [set[str]().union(*touched)]
+    return {key: min(side, key=keys.index) for side in sides for key in side}
+
+
+def test_of_three_answers_a_split_takes_back_all_that_are_between_both_sides(registry: Registry) -> None:
+    for key, name in ((A, "李^明"), (B, "王^芳"), (C, "张^三")):
+        registry.register(key, names=(name,), certificates=certified(LI_MING))
+    for pair in registry.asked():
+        registry.answer("joined", *pair)
+    assert registry.one(A, B, C)
+    between = next(each for each in registry.events(A) if ("TAIYUAN", "P0001") in (each.kept_record, each.other_record))
+    actions.split(registry.registrar, between.pk)
+    alone = next(key for key in (A, B, C) if not any(registry.one(key, other) for other in {A, B, C} - {key}))
+    registry.register(alone, hours=1, phones=("13800000000",))
+    assert not any(registry.one(alone, other) for other in {A, B, C} - {alone})
+    assert registry.asked() == []
+
+
+@pytest.mark.parametrize("way", ["answer", "join"])
+def test_what_waits_for_a_question_is_decided_however_a_human_says_it(registry: Registry, way: str) -> None:
+    registry.register(A, names=("李^明",), certificates=(*certified(LI_MING), *P))
+    registry.register(B, names=("王^芳",), certificates=P)
+    registry.register(C, names=("李^明",), certificates=certified(LI_MING))
+    assert registry.asked() == [{A, B}]
+    assert not registry.one(A, C)
+    if way == "answer":
+        registry.answer("joined", A, B)
+    else:
+        registry.join(A, B)
+    assert registry.one(A, B, C)
+
+
+def test_what_a_wrong_join_kept_out_is_joined_after_the_split(registry: Registry) -> None:
+    registry.register(A, names=("李^明",), certificates=certified(LI_MING))
+    registry.register(B, names=("李^明",), certificates=Q)
+    registry.join(A, B)
+    registry.register(C, names=("李^明",), certificates=(*certified(OTHER), *Q))
+    assert not registry.one(B, C)
     actions.split(registry.registrar, registry.events(A)[0].pk)
     assert registry.one(B, C)
     assert not registry.one(A, B)

@@ -132,6 +132,18 @@ def test_two_numbers_are_linked_and_unlinked(archive: TestArchive) -> None:
     assert hospital.person("P1") == hospital.person("P2")
 
 
+def test_what_waits_for_a_question_is_decided_when_the_institution_answers_it(archive: TestArchive) -> None:
+    taiyuan, yuncheng = Hospital(archive), Hospital(archive, "YUNCHENG")
+    passport = "~E12345678^^^^PPN||"
+    taiyuan.send("A04", pid("P1", certificate=ID).replace("||王", f"{passport}王"))
+    taiyuan.send("A04", pid("P2", "李^四").replace("||李", f"{passport}李"))
+    yuncheng.send("A04", pid("Y1", certificate=ID, issuer="YUNCHENG"))
+    assert actions.open_questions(archive.reader) == 1
+    assert taiyuan.person("P1") != yuncheng.person("Y1")
+    taiyuan.send("A24", pid("P1"), pid("P2"))
+    assert taiyuan.person("P1") == taiyuan.person("P2") == yuncheng.person("Y1")
+
+
 def refused(hospital: Hospital, event: str, *segments: str) -> HuitongError:
     with pytest.raises(HuitongError) as error:
         hospital.send(event, *segments)

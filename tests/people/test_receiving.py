@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from itertools import permutations
 from pathlib import Path
 
 import pytest
@@ -107,6 +108,53 @@ def _alike(control_id: str) -> bytes:
     """Another message whose digest begins like that of the one of this number."""
     first = int(control_id[1:]) + 1
     return next(adt(n) for n in range(first, first + 10_000) if receiving.digest(parse(adt(n)))[0] == 0)
+
+
+OLD, NEW = "PID|1||P0^^^TAIYUAN^MR||王^小东", PID
+OPENED = "A01", OLD
+CLOSED = {"under the old number": ("A03", OLD), "under the new number": ("A03", NEW)}
+
+
+@pytest.mark.parametrize("closed", CLOSED)
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+def test_no_visit_stays_open_whichever_number_tells_of_its_end(
+    archive: TestArchive, order: tuple[int, ...], closed: str
+) -> None:
+    sent = [
+        adt(1, OPENED[1], PV1.format(7), event="A01", when=10),
+        adt(2, NEW, "MRG|P0", event="A40", when=20),
+        adt(3, CLOSED[closed][1], PV1.format(7), event="A03", when=30),
+    ]
+    for at in order:
+        take(archive, sent[at])
+    assert visits(archive) == [("V7", False)]
+    with archive.store.database.read() as tx:
+        assert visits_of(tx, "TAIYUAN", "P0") == []
+
+
+def test_an_old_number_that_opens_a_visit_opens_it_under_the_new_one(archive: TestArchive) -> None:
+    take(archive, adt(1, NEW, "MRG|P0", event="A40"))
+    take(archive, adt(2, OLD, PV1.format(7), event="A01"))
+    assert visits(archive) == [("V7", True)]
+
+
+def test_numbers_that_were_merged_in_a_circle_are_numbers_still(archive: TestArchive) -> None:
+    for at, (goes, stays) in enumerate((("P1", "P2"), ("P2", "P3"), ("P3", "P1"))):
+        take(archive, adt(at, f"PID|1||{stays}^^^TAIYUAN^MR||王^小东", f"MRG|{goes}", event="A40"))
+    take(archive, adt(5, PID, PV1.format(7), event="A01", when=10))
+    take(archive, adt(6, PID, PV1.format(7), event="A03", when=20))
+    with archive.store.database.read() as tx:
+        known = [each for number in ("P1", "P2", "P3") for each in visits_of(tx, "TAIYUAN", number)]
+    assert [(each.number, each.closed_at is None) for each in known] == [("V7", False)]
+
+
+def test_the_order_of_a_patients_numbers_means_nothing(archive: TestArchive) -> None:
+    both = "PID|1||P1^^^TAIYUAN^MR~77^^^TAIYUAN^PI||王^小东", "PID|1||77^^^TAIYUAN^PI~P1^^^TAIYUAN^MR||王^小东"
+    take(archive, adt(1, both[0], PV1.format(7), event="A01", when=10))
+    take(archive, adt(2, both[1], PV1.format(7), event="A03", when=20))
+    assert visits(archive) == [("V7", False)]
+    with archive.store.database.read() as tx:
+        assert visits_of(tx, "TAIYUAN", "77") == []
 
 
 def test_the_numbers_of_visits_follow_a_merge(archive: TestArchive) -> None:

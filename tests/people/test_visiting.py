@@ -90,4 +90,15 @@ def test_visits_go_with_the_number_that_is_merged(database: Database) -> None:
     with database.write() as tx:
         move_visits(tx, "TAIYUAN", "P0", "P1")
     assert {each.number for each in visits(database)} == {"V0", "V1"}
-    assert [each.number for each in visits(database, "P0")] == ["V1"]
+    assert visits(database, "P0") == []
+
+
+@pytest.mark.parametrize("closed", ["P0", "P1"])
+def test_of_a_visit_under_both_numbers_the_newer_word_counts(database: Database, closed: str) -> None:
+    for patient in ("P0", "P1"):
+        tell(database, OPENS, 1, patient=patient)
+    tell(database, CLOSES, 3, patient=closed)
+    with database.write() as tx:
+        move_visits(tx, "TAIYUAN", "P0", "P1")
+    assert [each.closed_at for each in visits(database)] == [hour(3)]
+    assert visits(database, "P0") == []

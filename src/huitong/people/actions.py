@@ -251,7 +251,7 @@ def answer(work: Work, pk: int, said: str, note: str = "") -> Question:
         if said == "joined":
             evidence = replace(Evidence.of(links.evidence_of(row)), rule="human")
             matching.try_to_join(tx, work, row.low_pk, row.high_pk, evidence, work.who)
-        _decide_again(tx, work, [row.low_pk, row.high_pk])
+        matching.decide_again(tx, work, [row.low_pk, row.high_pk])
     forget(work.store)
     return question(work, pk)
 
@@ -272,6 +272,7 @@ def join(work: Work, one: RecordKey, other: RecordKey, note: str = "") -> None:
         links.settle(tx, pk, "joined", work.who, linking.now_ms(work), note[:1000])
         if not matching.try_to_join(tx, work, a.pk, b.pk, evidence, work.who):
             raise BadRequest("a question about one of them is open: answer it first")
+        matching.decide_again(tx, work, [a.pk, b.pk])
         whose = linking.persons_of(tx, [a.pk, b.pk])
         permitting.write_down(tx, work, Action.DECIDE_PERSONS, whose, ("question", str(pk)), fact="joined")
     forget(work.store)
@@ -285,14 +286,8 @@ def split(work: Work, event: int, note: str = "") -> None:
     permitting.permit_deciding(work)
     with work.store.database.write() as tx:
         work.store.database.lock(tx, registering.LOCK)
-        linking.split(tx, work, event, work.who, note[:1000])
-        whose = linking.persons_of_event(tx, event)
+        undone = linking.split(tx, work, event, work.who, note[:1000])
+        whose = linking.persons_of_event(tx, undone)
+        matching.decide_again(tx, work, linking.ends_of(tx, undone))
         permitting.write_down(tx, work, Action.DECIDE_PERSONS, whose, ("join", str(event)), fact="split")
     forget(work.store)
-
-
-def _decide_again(tx: Connection, work: Work, pks: Iterable[int]) -> None:
-    """All records of the persons of these, now that a question less is open."""
-    persons = {record.person_pk for record in records.by_pk(tx, pks).values()}
-    for record in records.of_persons(tx, persons):
-        matching.match(tx, work, record.pk)

@@ -111,6 +111,8 @@ class Told:
     effective_at: datetime
     #: One for each number by which the institution knows the patient: all say the same.
     registrations: tuple[Registration, ...] = ()
+    #: All numbers by which the message knows the patient, as it names them.
+    numbers: tuple[str, ...] = ()
     visit: VisitChange | None = None
     #: (number that goes, number that stays)
     merges: tuple[tuple[str, str], ...] = ()
@@ -134,7 +136,7 @@ def read(message: Message, institution: str, received_at: datetime, *, test_too:
     numbers = _numbers(pid, 3, own)
     said = _demographics(pid) if event.registers else {}
     registrations = [Registration(institution, number, at, **said) for number in numbers] if event.registers else []
-    return Told(event, at, tuple(registrations), _visit(message, event, numbers[0], at))
+    return Told(event, at, tuple(registrations), numbers, _visit(message, event, numbers[0], at))
 
 
 def _event(message: Message, test_too: bool) -> Event:

@@ -1,12 +1,13 @@
 """Joins and splits, within the transaction of whoever decides. Every join keeps its evidence and can be undone.
 
-A person is a set of records. A join moves the records of one person to another, the older one, and its id leads there;
-a split moves the same records back. Records that came later, by their likeness to one that goes back, go with it.
+A person is a set of records that joins hold together, and the oldest of the persons that were made with them; the ids
+of the others lead there. So who is who depends on the joins that stand, and not on the order in which they came: a
+split leaves what would be, had the join never been.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection
@@ -34,9 +35,9 @@ def join(tx: Connection, work: Work, one: Record, other: Record, evidence: Evide
     Which one stays does not depend on who comes first: it is the older, so that joining again gives the same.
     """
     kept, gone = sorted((one, other), key=lambda record: record.person_pk)
-    moved = [record.pk for record in records.of_persons(tx, [gone.person_pk])]
-    links.move(tx, moved, kept.person_pk)
-    links.resolve(tx, gone.person_pk, kept.person_pk)
+    moved = records.of_persons(tx, [gone.person_pk])
+    links.move(tx, pks_of(moved), kept.person_pk)
+    links.resolve(tx, [record.first_person_pk for record in moved], kept.person_pk)
     event = links.add_event(
         tx,
         kind="join",
@@ -44,7 +45,7 @@ def join(tx: Connection, work: Work, one: Record, other: Record, evidence: Evide
         other_pk=gone.person_pk,
         kept_patient_pk=kept.pk,
         other_patient_pk=gone.pk,
-        moved=moved,
+        moved=pks_of(moved),
         evidence=evidence,
         who=who,
         at_ms=now_ms(work),
@@ -54,55 +55,64 @@ def join(tx: Connection, work: Work, one: Record, other: Record, evidence: Evide
 
 
 def split(tx: Connection, work: Work, join_pk: int, who: str, note: str) -> int:
-    """The join is undone; the key of the event that undid it. Raises NotFound, and BadRequest for one undone before."""
+    """All is as if the join had never been; the key of the event that undid it.
+
+    Raises NotFound, and BadRequest for one undone before.
+    """
     row = links.event(tx, join_pk)
     if row is None or row.kind != "join":
         raise NotFound("join")
     if row.undone_by_pk is not None:
         raise BadRequest("this join was undone before")
-    known = records.by_pk(tx, [row.kept_patient_pk, *links.moved_by(row)])
-    here = known[row.kept_patient_pk].person_pk
-    going = {pk for pk in links.moved_by(row) if known[pk].person_pk == here}
-    going |= _followers(tx, here, going, row)
-    links.move(tx, going, row.other_pk)
-    links.resolve(tx, row.other_pk, None)
+    here = records.by_pk(tx, [row.kept_patient_pk])[row.kept_patient_pk].person_pk
+    whole = records.of_persons(tx, [here])
+    joins = [each for each in links.standing_joins(tx, pks_of(whole)) if each.pk != join_pk]
+    sides = parted(whole, [(each.kept_patient_pk, each.other_patient_pk) for each in joins])
+    for person, side in sides.items():
+        links.move(tx, pks_of(side), person)
+        links.resolve(tx, [record.first_person_pk for record in side], person)
+    whose = {record.pk: person for person, side in sides.items() for record in side}
+    kept, other = sorted((row.kept_patient_pk, row.other_patient_pk), key=lambda pk: whose[pk] != here)
     event = links.add_event(
         tx,
         kind="split",
-        kept_pk=here,
-        other_pk=row.other_pk,
-        kept_patient_pk=row.kept_patient_pk,
-        other_patient_pk=row.other_patient_pk,
-        moved=sorted(going),
+        kept_pk=whose[kept],
+        other_pk=whose[other],
+        kept_patient_pk=kept,
+        other_patient_pk=other,
+        moved=sorted(pk for pk, person in whose.items() if person != here),
         evidence=Evidence("human"),
         who=who,
         at_ms=now_ms(work),
         undoes_pk=join_pk,
     )
     links.mark_undone(tx, join_pk, event)
-    _remember_apart(tx, work, row, who, note)
-    _tell_link(tx, work, "split", event, here, row.other_pk, "human")
+    _remember_apart(tx, work, row, whose, who, note)
+    _tell_link(tx, work, "split", event, whose[kept], whose[other], "human")
     return event
 
 
-def _followers(tx: Connection, here: int, going: set[int], undone: Any) -> set[int]:
-    """Records of the same person that were joined for their likeness to one that goes."""
-    staying = {record.pk for record in records.of_persons(tx, [here])} - going
-    joins = [row for row in links.standing_joins(tx, staying | going) if row.pk != undone.pk]
-    found, grown = set(going), True
-    while grown:
-        grown = False
-        for row in joins:
-            if row.kept_patient_pk in found and not found.issuperset(
-                there := staying.intersection(links.moved_by(row))
-            ):
-                found |= there
-                grown = True
-    return found - going
+def parted(whole: Sequence[Record], joins: Iterable[tuple[int, int]]) -> dict[int, list[Record]]:
+    """The records of each person that is left where of one person's records only these pairs are joined.
+
+    A person is the oldest of those that were made with its records. Pairs with a record of somebody else say nothing.
+    """
+    whose = {record.pk: record.first_person_pk for record in whole}
+    for one, other in joins:
+        if one in whose and other in whose:
+            kept, gone = sorted((whose[one], whose[other]))
+            whose = {pk: kept if person == gone else person for pk, person in whose.items()}
+    sides: dict[int, list[Record]] = {}
+    for record in whole:
+        sides.setdefault(whose[record.pk], []).append(record)
+    return sides
 
 
-def _remember_apart(tx: Connection, work: Work, row: Any, who: str, note: str) -> None:
-    """The pair is not joined again, nor asked about, but by a human."""
+def _remember_apart(tx: Connection, work: Work, row: Any, whose: Mapping[int, int], who: str, note: str) -> None:
+    """The pair is not joined again, nor asked about, but by a human; nor is another that now is of two persons."""
+    for each in links.touching(tx, list(whose), "joined"):
+        if whose.get(each.low_pk, 0) != whose.get(each.high_pk, 0) and {each.low_pk, each.high_pk} <= whose.keys():
+            links.settle(tx, each.pk, "apart", who, now_ms(work), note)
     pair = links.question_row(tx, row.kept_patient_pk, row.other_patient_pk)
     pk = pair.pk if pair is not None else links.ask(
         tx, row.kept_patient_pk, row.other_patient_pk, Evidence.of(links.evidence_of(row)), now_ms(work)
@@ -128,6 +138,12 @@ def persons_of(tx: Connection, pks: Sequence[int]) -> list[str]:
     """The exchange ids of the persons of these records."""
     persons = {record.person_pk for record in records.by_pk(tx, pks).values()}
     return list(records.exchange_ids(tx, sorted(persons)).values())
+
+
+def ends_of(tx: Connection, event: int) -> list[int]:
+    """The two records for which there was a join or split."""
+    row = links.event(tx, event)
+    return [] if row is None else [row.kept_patient_pk, row.other_patient_pk]
 
 
 def persons_of_event(tx: Connection, event: int) -> list[str]:

@@ -21,9 +21,13 @@ def move(tx: Connection, patient_pks: Iterable[int], to: int) -> None:
     tx.execute(update(PATIENT).where(PATIENT.c.pk.in_(list(patient_pks))).values(person_pk=to))
 
 
-def resolve(tx: Connection, person_pk: int, into: int | None) -> None:
-    """The id of this person leads to another one, or (None) to itself again."""
-    tx.execute(update(PERSON).where(PERSON.c.pk == person_pk).values(joined_into_pk=into))
+def resolve(tx: Connection, person_pks: Iterable[int], into: int) -> None:
+    """The ids of these persons lead to one of them, or to another one."""
+    others = [pk for pk in person_pks if pk != into]
+    tx.execute(update(PERSON).where(PERSON.c.pk.in_(others)).values(joined_into_pk=into))
+    tx.execute(
+        update(PERSON).where(PERSON.c.pk == into, PERSON.c.joined_into_pk.is_not(None)).values(joined_into_pk=None)
+    )
 
 
 def add_event(tx: Connection, *, moved: Sequence[int], evidence: Evidence, **columns: Any) -> int:

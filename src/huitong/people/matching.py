@@ -137,6 +137,13 @@ def _contradict(mine: Sequence[Record], theirs: Iterable[Record]) -> bool:
     )
 
 
+def decide_again(tx: Connection, work: Work, pks: Iterable[int]) -> None:
+    """All records of the persons of these, now that a question less is open, or a join less in the way."""
+    persons = {record.person_pk for record in records.by_pk(tx, pks).values()}
+    for record in records.of_persons(tx, persons):
+        match(tx, work, record.pk)
+
+
 def _ask(tx: Connection, work: Work, one: int, other: int, evidence: Evidence) -> bool:
     """Whether a human is asked: not of one person already, nor again what a human has answered."""
     a, b = linking.records_of_pair(tx, [one, other])

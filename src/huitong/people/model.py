@@ -82,6 +82,8 @@ class Record:
     merged_into: str
     active: bool
     person_pk: int
+    #: Whose it is while no join stands.
+    first_person_pk: int
 
     @property
     def key(self) -> RecordKey:

@@ -18,7 +18,7 @@ from huitong.base.errors import NotAllowed, NotFound
 from huitong.people import adt, linking, links, matching, permitting, records, registering
 from huitong.people.message_tables import HL7_MESSAGE
 from huitong.people.model import Evidence
-from huitong.people.visiting import change_visit, move_visits
+from huitong.people.visiting import change_visit, move_visits, under
 from huitong.store.store import Store
 from huitong.wire.hl7 import BadMessage, Message, write
 
@@ -91,7 +91,8 @@ def _apply(tx: Connection, work: Work, institution: str, told: adt.Told) -> None
     for other in others:
         _link(tx, work, (first, other))
     if told.visit is not None:
-        change_visit(tx, institution, told.visit, told.effective_at)
+        used = [records.in_use(tx, institution, number) for number in told.numbers]
+        change_visit(tx, institution, under(tx, institution, used, told.visit), told.effective_at)
     for goes, stays in told.merges:
         registering.merge_numbers(tx, work, institution, goes, stays)
         move_visits(tx, institution, goes, stays)
@@ -108,10 +109,14 @@ def _link(tx: Connection, work: Work, numbers: tuple[str, str]) -> bool:
     """
     one, other = _pks(tx, work, numbers)
     who, row = work.who, links.question_row(tx, one, other)
-    if row is not None and (row.state == "open" or (row.state == "apart" and row.who == who)):
+    answered = row is not None and (row.state == "open" or (row.state == "apart" and row.who == who))
+    if answered:
         links.settle(tx, row.pk, "joined", who, linking.now_ms(work))
         linking.tell(tx, work, "answered", str(row.pk), {"answer": "joined"})
-    return matching.try_to_join(tx, work, one, other, _BY_ISSUER, who)
+    joined = matching.try_to_join(tx, work, one, other, _BY_ISSUER, who)
+    if answered:
+        matching.decide_again(tx, work, [one, other])
+    return joined
 
 
 def _unlink(tx: Connection, work: Work, numbers: tuple[str, str]) -> None:
@@ -121,6 +126,7 @@ def _unlink(tx: Connection, work: Work, numbers: tuple[str, str]) -> None:
         between = {row.kept_patient_pk, row.other_patient_pk} == set(pks)
         if between and Evidence.of(links.evidence_of(row)).rule == _BY_ISSUER.rule:
             linking.split(tx, work, row.pk, work.who, "unlinked (A37)")
+            matching.decide_again(tx, work, pks)
     one, other = linking.records_of_pair(tx, pks)
     if one.person_pk == other.person_pk:
         raise BadMessage("the two are one person for other reasons: a registrar has to split them", 206, "PID^1^3")

@@ -66,6 +66,15 @@ def by_number(tx: Connection, issuer: str, number: str) -> Record | None:
     return next(iter(_read(tx, _BY_NUMBER, issuer=issuer, number=number)), None)
 
 
+def in_use(tx: Connection, issuer: str, number: str) -> str:
+    """The number that the institution uses instead of this one, where it has merged it into another."""
+    seen = {number}
+    while (record := by_number(tx, issuer, number)) is not None and record.merged_into not in {"", *seen}:
+        number = record.merged_into
+        seen.add(number)
+    return number
+
+
 def of_persons(tx: Connection, person_pks: Iterable[int]) -> list[Record]:
     return _read(tx, _OF_PERSONS, some=list(person_pks))
 
@@ -101,6 +110,7 @@ def _record(row: Any, certificates: Mapping[str, Sequence[tuple[str, str]]]) -> 
         merged_into=row.into_number or "",
         active=bool(row.active),
         person_pk=row.person_pk,
+        first_person_pk=row.first_person_pk,
     )
 
 
@@ -160,7 +170,8 @@ def new_person(tx: Connection) -> int:
 
 def add(tx: Connection, issuer: str, number: str) -> int:
     """A record of which nothing is known, with a person of its own."""
-    row = {"issuer": issuer, "number": number, "person_pk": new_person(tx), "said": "{}", "revision": 0}
+    own = new_person(tx)
+    row = {"issuer": issuer, "number": number, "person_pk": own, "first_person_pk": own, "said": "{}", "revision": 0}
     empty = dict.fromkeys(("names", "sex", "birth_date", "phones", "address", "mother_name"), "")
     return int(tx.execute(insert(PATIENT).values(row | empty).returning(PATIENT.c.pk)).scalar_one())
 

@@ -27,6 +27,8 @@ PATIENT = Table(
     Column("issuer", Words, nullable=False),
     Column("number", Words, nullable=False),
     Column("person_pk", ForeignKey("person.pk"), nullable=False),
+    #: The person that was made with the record, and whose it is while no join stands. Not checked.
+    Column("first_person_pk", Key, nullable=False, server_default="0"),
     #: Lists are written one entry a line.
     Column("names", Words, nullable=False),
     Column("sex", Words, nullable=False),

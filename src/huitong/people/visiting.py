@@ -5,7 +5,8 @@ One statement each, so that two connections that tell of one visit need no lock.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -70,17 +71,37 @@ _CHANGE = text("""
 """)
 
 
+def under(read: Connection, institution: str, numbers: Sequence[str], change: VisitChange) -> VisitChange:
+    """The change, of the number among these that the visit is known under; else of the first.
+
+    Of several numbers of one patient (PID-3) messages name now one first and now another.
+    """
+    known = select(VISIT.c.patient_number).where(
+        VISIT.c.institution == institution, VISIT.c.number == change.number, VISIT.c.patient_number.in_(numbers)
+    )
+    found = read.execute(known.order_by(VISIT.c.pk).limit(1)).scalar()
+    return replace(change, patient_number=numbers[0] if found is None else found)
+
+
 def move_visits(write: Connection, institution: str, goes: str, stays: str) -> None:
-    """The visits under one number are those of another from now on; a visit that both have stays with the first."""
-    write.execute(_MOVE, {"institution": institution, "goes": goes, "stays": stays})
+    """The visits under one number are those of another from now on; of one that both have, the newer word counts."""
+    whose = {"institution": institution, "goes": goes, "stays": stays}
+    for row in write.execute(_OF_BOTH, whose).mappings().all():
+        write.execute(_CHANGE, {**row, "patient_number": stays, "begins": int(row["opened"] is not None)})
+        write.execute(_FORGET, {**whose, "number": row["number"]})
+    write.execute(_MOVE, whose)
 
 
-_MOVE = text("""
-    UPDATE visit SET patient_number = :stays
-    WHERE institution = :institution AND patient_number = :goes AND NOT EXISTS (
-        SELECT 1 FROM visit AS other
-        WHERE other.institution = :institution AND other.patient_number = :stays AND other.number = visit.number)
+_OF_BOTH = text("""
+    SELECT visit.institution, visit.number, visit.patient_class AS class, visit.opened_at_ms AS opened,
+        visit.closed_at_ms AS closed, visit.effective_at_ms AS effective
+    FROM visit JOIN visit AS other ON other.institution = visit.institution AND other.number = visit.number
+    WHERE visit.institution = :institution AND visit.patient_number = :goes AND other.patient_number = :stays
 """)
+_FORGET = text("DELETE FROM visit WHERE institution = :institution AND patient_number = :goes AND number = :number")
+
+
+_MOVE = text("UPDATE visit SET patient_number = :stays WHERE institution = :institution AND patient_number = :goes")
 
 
 def visits_of(read: Connection, institution: str, patient_number: str) -> list[Visit]:
