@@ -7,11 +7,28 @@ from pathlib import Path
 from sqlalchemy import select, text
 from tests.archives import archive_in
 from tests.objects import part10
+from tests.people.registry import Registry
 
 from huitong.access.tables import TABLES as ACCESS
 from huitong.imaging.tables import STUDY
 from huitong.people import actions
 from huitong.people.tables import PATIENT, TABLES
+
+
+def test_records_that_were_there_know_the_person_they_began_with(tmp_path: Path) -> None:
+    with archive_in(tmp_path) as archive:
+        registry = Registry(archive)
+        keys = [f"TAIYUAN/{number}" for number in range(4)]
+        for key in keys:
+            registry.register(key, names=(key,))
+        for one, other in ((1, 2), (0, 2), (3, 0)):
+            registry.join(keys[one], keys[other])
+        whole = registry.state()
+        with archive.store.database.write() as tx:
+            tx.execute(text("ALTER TABLE patient DROP COLUMN first_person_pk"))
+            tx.execute(text("UPDATE alembic_version SET version_num = '0019'"))
+        archive.store.database.migrate()
+        assert registry.state() == whole
 
 
 def test_studies_that_were_there_get_their_records_and_persons(tmp_path: Path) -> None:

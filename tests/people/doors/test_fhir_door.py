@@ -133,7 +133,7 @@ def test_of_several_records_the_newest_is_said_and_one_in_use_is_enough(tmp_path
 
 
 def test_who_is_not_there_is_not_found(fhir: Fhir) -> None:
-    for wrong in ("HT00000000000000000", "x"):
+    for wrong in ("HT00000000000000000", "x", fhir.person("P1").lower()):
         answer = fhir.ask("GET", f"Patient/{wrong}")
         assert (answer.status_code, answer.json()["issue"][0]["code"]) == (404, "not-found")
 
@@ -185,6 +185,14 @@ def test_persons_are_found_by_every_parameter_of_pdqm(
     fhir: Fhir, parameters: dict[str, Any], numbers: set[str]
 ) -> None:
     assert fhir.found(**parameters) == numbers
+
+
+@pytest.mark.parametrize(
+    ("birthdate", "found"),
+    [("le9999-12-31", True), ("ge0001-01-01", True), ("ne0001", True), ("gt9999-12-31", False), ("lt0001", False)],
+)
+def test_the_first_and_the_last_day_there_is_may_be_asked_for(fhir: Fhir, birthdate: str, found: bool) -> None:
+    assert ("P1" in fhir.found(birthdate=birthdate)) is found
 
 
 def test_a_search_may_be_posted_and_by_id(fhir: Fhir) -> None:
@@ -252,6 +260,12 @@ def test_a_person_is_matched_with_score_and_grade(fhir: Fhir) -> None:
     )
     assert grades(fhir.match(PATIENT, onlyCertainMatches=True)) == [(fhir.person("P1"), "certain")]
     assert len(grades(fhir.match(PATIENT, count=1))) == 1
+
+
+@pytest.mark.parametrize("wrong", [5, {"x": 1}, [5, None], "小东"])
+def test_of_a_name_and_an_address_what_is_no_text_is_not_read(fhir: Fhir, wrong: Any) -> None:
+    odd = {**PATIENT, "name": [{"family": "王", "given": wrong}], "address": [{"line": wrong}]}
+    assert grades(fhir.match(odd))[0][0] == fhir.person("P1")
 
 
 def test_what_is_not_certain_is_not_answered_where_only_certain_is_wanted(fhir: Fhir) -> None:

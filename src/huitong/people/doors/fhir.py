@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from huitong.access.work import Work
-from huitong.base.clock import milliseconds
+from huitong.base.clock import milliseconds, moment
 from huitong.base.errors import BadRequest, NotFound, UnknownDomain, UnknownTarget
 from huitong.people import actions
 from huitong.people.doors.fhir_patient import GENDERS, PROFILE, Described, described, identifier, patient
 from huitong.people.doors.fhir_systems import EXCHANGE, Domain, Systems
+from huitong.people.identifiers import read_exchange_id
 from huitong.people.model import Candidate, Demographics, Person, Record
 from huitong.people.searching import Condition, Dates, Found, Text, Token, Value
 from huitong.wire.fhir.bundle import Page
@@ -87,6 +88,8 @@ class Patients:
     def read(self, work: Work, logical_id: str) -> Resource:
         """Of a person that was joined into another, whom it leads to."""
         person = actions.person_by_exchange_id(work, logical_id)
+        if read_exchange_id(logical_id) != logical_id:  # ids of FHIR are case-sensitive (R4 2.24.0.1)
+            raise NotFound("person")
         if person.exchange_id != logical_id:
             link = {"type": "replaced-by", "other": reference("Patient", person.exchange_id)}
             return {"resourceType": "Patient", "id": logical_id, "active": False, "link": [link]}
@@ -250,7 +253,10 @@ def _days(asked: Range) -> Iterator[Dates]:
 
 
 def _day(at_ms: int) -> str:
-    return f"{datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=at_ms):%Y%m%d}"
+    """YYYYMMDD; of what lies before the year 1 or behind 9999 the first or last day there is."""
+    first, last = milliseconds(datetime(1, 1, 1, tzinfo=UTC)), milliseconds(datetime(9999, 12, 31, tzinfo=UTC))
+    at = moment(min(max(at_ms, first), last))
+    return f"{at.year:04}{at:%m%d}"
 
 
 # --- persons as they are said ---

@@ -119,7 +119,7 @@ def described(resource: object, systems: Systems) -> Described:
 
 def _names_of(resource: Json) -> Iterator[str]:
     for each in _objects(resource, "name"):
-        parts = [_text(each, "family"), *(str(given) for given in each.get("given") or [] if isinstance(given, str))]
+        parts = [_text(each, "family"), *_texts(each, "given")]
         name = "^".join(parts).strip("^") or _text(each, "text")
         if name:
             yield name
@@ -138,8 +138,7 @@ def _is_phone(contact: Json) -> bool:
 
 def _address(address: Json) -> str:
     """From the province to the door, as it is written in Chinese."""
-    lines = (str(line) for line in address.get("line") or [] if isinstance(line, str))
-    parts = (*(_text(address, name) for name in ("state", "city", "district")), *lines)
+    parts = (*(_text(address, name) for name in ("state", "city", "district")), *_texts(address, "line"))
     return _text(address, "text") or "".join(parts)
 
 
@@ -154,6 +153,11 @@ def _digits(date: str) -> str:
 
 def _extensions(resource: Json, url: str) -> Iterable[Json]:
     return (each for each in _objects(resource, "extension") if each.get("url") == url)
+
+
+def _texts(resource: Json, name: str) -> list[str]:
+    value = resource.get(name)
+    return [each for each in value if isinstance(each, str)] if isinstance(value, list) else []
 
 
 def _objects(resource: Json, name: str) -> list[Json]:
