@@ -32,7 +32,7 @@ class Prepared:
     identity: Identity
     transfer_syntax_uid: str
     header: Header
-    #: From the first byte of the file as it will be stored.
+    #: From the first byte of the file as it will be stored; of a deflated one, from that of the inflated data set.
     frames: Frames | None
     deflated: bool
     #: Generated file meta information; empty for what came as a file.
@@ -55,7 +55,9 @@ def prepare(
     who = identity(read.header)
     prefix = _prefix(who, expected) if expected else b""
     head: Buffer = prefix or view[: read.dataset_offset]
-    frames = read.frames.shifted(len(prefix)) if read.frames and prefix else read.frames
+    frames = read.frames
+    if frames is not None and prefix and not read.deflated:
+        frames = frames.shifted(len(prefix))
     # Before the digest, which passes all pixels through the cache in which the header now is.
     tail = pack_header(read.header) if tail is None else tail
     return Prepared(
