@@ -10,7 +10,7 @@ from typing import Any
 import imagecodecs
 import orjson
 
-from huitong.base.errors import IdentityMismatch
+from huitong.base.errors import IdentityMismatch, StoreDamaged
 from huitong.imaging.attributes import Header, Identity, identity
 from huitong.imaging.model import Expected
 from huitong.store.record import Buffer
@@ -96,8 +96,11 @@ def pack_header(header: Header) -> bytes:
 
 
 def unpack_header(tail: bytes) -> bytes:
-    """The header's JSON text."""
-    return zlib.decompress(tail)
+    """The header's JSON text. Raises StoreDamaged where the copy is not what was packed."""
+    try:
+        return zlib.decompress(tail)
+    except zlib.error as e:
+        raise StoreDamaged(f"a kept header does not read: {e}") from e
 
 
 def envelope(prepared: Prepared, door: str, host: str, source_ae: str) -> dict[str, Any]:
