@@ -87,12 +87,10 @@ def mapped(blob: OpenBlob, offset: int, length: int) -> Iterator[memoryview]:
     """These bytes as one buffer, without reading them all into memory. Raises as `OpenBlob.read`."""
     fd, at = blob.file(offset, length)
     page = at % mmap.ALLOCATIONGRANULARITY
-    with (
-        mmap.mmap(fd, length + page, prot=mmap.PROT_READ, offset=at - page) as whole,
-        memoryview(whole) as view,
-        view[page:] as wanted,
-    ):
+    whole = mmap.mmap(fd, length + page, prot=mmap.PROT_READ, offset=at - page)
+    with memoryview(whole)[page:] as wanted:
         yield wanted
+    # Unmapped when the last view is gone: one may live on in the traceback of what was raised meanwhile.
 
 
 class Blobs(Protocol):
