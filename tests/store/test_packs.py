@@ -113,3 +113,11 @@ def test_a_pack_of_a_living_writer_is_claimed_by_nobody_and_a_dead_ones_by_one(p
     packs.close()
     with packs.claim(placed.blob) as first, packs.claim(placed.blob) as second:
         assert (first, second) == (True, False)
+
+
+def test_a_pack_that_is_gone_is_claimed_by_nobody(packs: Packs, intakes: Intakes) -> None:
+    (placed,) = packs.append([new(intakes, b"abc")])
+    packs.close()
+    (packs.folder / placed.blob).unlink()
+    with packs.claim(placed.blob) as ours:
+        assert not ours

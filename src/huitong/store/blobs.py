@@ -118,7 +118,10 @@ class Blobs(Protocol):
         """Records from `start`, in order; reads on behind damage, stops at a record that is cut off."""
 
     def claim(self, blob: str) -> AbstractContextManager[bool]:
-        """Whether no process will append to this blob any more; while the block runs none can begin to."""
+        """Whether no process will append to this blob any more; while the block runs none can begin to.
+
+        False, too, of a file that is gone.
+        """
 
     def link(self, blob: str, expires_s: float) -> str | None:
         """A URL by which anybody can read the blob for so long, without us; None where there is nobody else to ask."""

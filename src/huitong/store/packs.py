@@ -200,13 +200,17 @@ class Packs:
 
     @contextmanager
     def claim(self, blob: str) -> Iterator[bool]:
-        fd = os.open(self._path(blob), os.O_RDWR | os.O_CLOEXEC)
+        try:
+            fd = os.open(self._path(blob), os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            yield False
+            return
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             yield False
         else:
-            yield True
+            yield os.fstat(fd).st_nlink > 0  # its writer may have deleted it
         finally:
             os.close(fd)
 
