@@ -151,6 +151,26 @@ def test_an_instance_whose_pack_is_gone_is_answered_from_the_index(tmp_path: Pat
         assert ask(archive, "Rows=4", Level.INSTANCE).rows == []
 
 
+def test_an_instance_whose_kept_header_is_damaged_is_answered_from_its_bytes(tmp_path: Path) -> None:
+    with archive_in(tmp_path) as archive:
+        archive.keep_now(part10(SOPInstanceUID="1.2.3"), part10(SOPInstanceUID="1.2.4", Rows=2))
+    homes.change_blob(tmp_path, min(homes.blob_sizes(tmp_path)), homes.flipped(-12))
+    with archive_in(tmp_path) as archive:
+        assert len(actions.verify(archive.store).damaged) == 1
+        rows = ask(archive, "includefield=Rows", Level.INSTANCE).rows
+        assert {row["00080018"]["Value"][0]: row["00280010"]["Value"] for row in rows} == {"1.2.3": [4], "1.2.4": [2]}
+
+
+def test_an_instance_that_is_damaged_with_its_header_is_answered_from_the_index(tmp_path: Path) -> None:
+    with archive_in(tmp_path) as archive:
+        archive.keep_now(part10(SOPInstanceUID="1.2.3"), part10(SOPInstanceUID="1.2.4"))
+        blobs = sorted(homes.blob_sizes(tmp_path))
+    for blob in blobs:
+        homes.change_blob(tmp_path, blob, lambda data: data.replace(b"DICM", b"\0" * 4)[:-40] + bytes(40))
+    with archive_in(tmp_path) as archive:
+        assert sorted(uids(ask(archive, "", Level.INSTANCE), "00080018")) == ["1.2.3", "1.2.4"]
+
+
 BROKEN = ['1.2"3', "1.2\\3", "1.2/3", "1.2?3", "1.2#3", "1.2%33", "1.2\n3", "1.2<3", "..", "1" * 129]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -31,7 +32,7 @@ from huitong.imaging.keeping import Keeper
 from huitong.imaging.model import Expected, Kept, Outcome
 from huitong.wire.query import Condition, Level, Match
 
-IMPLICIT = "1.2.840.10008.1.2"
+IMPLICIT, DEFLATED = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1.99"
 
 
 def outcomes(receipts: list[Kept | BaseException]) -> list[Outcome | type[BaseException]]:
@@ -130,6 +131,18 @@ def test_a_bare_data_set_gets_file_meta_and_one_identity_with_the_file(tmp_path:
         assert b"SCANNER1" in data[: -len(bare)]
         assert actions.read_frame(archive.reader, stored, 1) == bytes(size)
         assert outcomes(archive.keep_now(file)) == [Outcome.ALREADY]
+
+
+def test_frames_of_a_deflated_data_set_are_counted_without_the_file_meta_before_it(tmp_path: Path) -> None:
+    frames = [bytes([n]) * 32 for n in (1, 2, 3)]
+    file = part10(ds := dataset(NumberOfFrames=3, PixelData=b"".join(frames)))
+    stream = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    deflated = stream.compress(file[file.index(b"\x08\x00\x05\x00CS") :]) + stream.flush()
+    expected = Expected(CT, ds.SOPInstanceUID, DEFLATED, "SCANNER1")
+    with archive_in(tmp_path) as archive:
+        kept = asyncio.run(archive.keep(deflated, expected=expected))
+        stored = actions.locate(archive.reader, kept.study_uid, kept.series_uid, kept.sop_instance_uid)
+        assert [actions.read_frame(archive.reader, stored, number) for number in (1, 2, 3)] == frames
 
 
 def test_an_object_that_is_not_the_announced_one_is_refused(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,11 +13,12 @@ from tests.archives import TestArchive, archive_in
 from tests.objects import dataset, part10
 
 from huitong.base.clock import now
-from huitong.base.errors import StoreUnavailable
+from huitong.base.errors import StoreFull, StoreUnavailable
 from huitong.imaging import actions, merging
 from huitong.imaging.keeping import keeper_of
 from huitong.imaging.model import Kept, Outcome
 from huitong.imaging.records import Known
+from huitong.store.blobs import NewRecord
 from huitong.wire.query import Level
 
 
@@ -147,6 +149,42 @@ def test_damage_destroys_nothing_more(tmp_path: Path, harmed: str, spool_bytes: 
             stored = actions.locate(archive.reader, kept.study_uid, kept.series_uid, kept.sop_instance_uid)
             assert actions.header(archive.reader, stored)["00100020"]["Value"] == ["P0001"]
             assert actions.verify(archive.store).clean
+
+
+def test_a_whole_record_that_reads_as_no_object_stops_no_recovery(tmp_path: Path) -> None:
+    digest, data = hashlib.sha256, b"no dicom" * 100
+    with archive_in(tmp_path) as archive:
+        body = archive.store.intakes.new()
+        body.write(data)
+        envelope: dict[str, object] = {"institution": "TAIYUAN", "at_ms": 1}
+        record = NewRecord(envelope, b"", body, 0, digest(b"").digest(), digest(data).digest(), b"tail")
+        archive.store.blobs.append([record])
+        body.finish()
+        archive.keep_now(part10())
+    with archive_in(tmp_path, alone=True) as archive:
+        done = actions.reindex(archive.store)
+        assert (done.indexed, len(done.problems)) == (1, 1)
+
+
+@pytest.mark.parametrize("fault", [StoreFull, StoreUnavailable])
+def test_what_cannot_be_written_again_now_is_no_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: type[Exception]
+) -> None:
+    with archive_in(tmp_path) as archive:
+        archive.keep_now(part10())
+    (blob,) = homes.blob_sizes(tmp_path)
+    homes.change_blob(tmp_path, blob, homes.flipped(-12))
+
+    def refused(_records: object) -> None:
+        raise fault
+
+    with archive_in(tmp_path, alone=True) as archive:
+        with monkeypatch.context() as patch:
+            patch.setattr(archive.store.blobs, "append", refused)
+            with pytest.raises(fault):
+                actions.reindex(archive.store)
+        assert actions.recover(archive.store).indexed == 1
+        assert len(archive.rows()) == 1
 
 
 def test_recovering_twice_changes_nothing(tmp_path: Path) -> None:

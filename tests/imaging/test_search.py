@@ -262,6 +262,7 @@ def _list(*values: object) -> str:
         pytest.param(Level.STUDY, "ModalitiesInStudy=" + "A" * 60_000, id="too long"),
         pytest.param(Level.STUDY, "after=" + search.write_cursor(["", "", 2**63 + 1, 0]), id="key beyond 63 bits"),
         pytest.param(Level.STUDY, "after=" + search.write_cursor(["", "", -5, 0]), id="negative key"),
+        pytest.param(Level.STUDY, "after=" + search.write_cursor(["20240101", "", 1, -1]), id="negative skip"),
         pytest.param(Level.SERIES, "after=%C2%B2", id="superscript"),
         pytest.param(Level.SERIES, "after=" + "9" * 30, id="a long number"),
         pytest.param(Level.SERIES, "after=" + search.Cursor(("", "", 1)).text(), id="a study cursor at series level"),

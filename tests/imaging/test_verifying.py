@@ -39,6 +39,32 @@ def test_what_arrives_while_verify_reads_is_left_to_the_next_time(tmp_path: Path
         assert report.clean, report.problems
 
 
+_EMPTIED = "UPDATE pack SET emptied_at_ms = 1 WHERE name = '209901/gone.pack'"
+_DELETED = "DELETE FROM pack WHERE name = '209901/gone.pack'"
+
+
+@pytest.mark.parametrize(("then", "clean"), [(_EMPTIED, True), (_DELETED, True), ("SELECT 1", False)])
+def test_a_blob_that_is_gone_is_damage_only_where_something_is_to_be_in_it(
+    tmp_path: Path, then: str, clean: bool
+) -> None:
+    """What a merge has emptied is deleted by servers while `verify` reads."""
+    with archive_in(tmp_path) as archive:
+        archive.keep_now(part10())
+        sql("INSERT INTO pack (name, indexed_bytes, sealed) VALUES ('209901/gone.pack', 9000, 1)")(archive, tmp_path)
+        report = actions.verify(archive.store, lambda _done, _all: sql(then)(archive, tmp_path))
+        assert report.clean == clean, report.problems
+
+
+def test_a_blob_that_another_process_deletes_meanwhile_stops_no_verifying(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with archive_in(tmp_path) as archive:
+        archive.keep_now(part10())
+        real = archive.store.blobs.names
+        monkeypatch.setattr(archive.store.blobs, "names", lambda after="": iter([*real(after), "209901/gone.pack"]))
+        assert actions.verify(archive.store).clean
+
+
 Harm = Callable[[TestArchive, Path], None]
 
 

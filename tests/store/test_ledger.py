@@ -84,6 +84,18 @@ def test_a_line_altered_or_removed_shows_where(database: Database, harm: str, br
         assert list(ledger.check(tx)) == breaks_at
 
 
+@pytest.mark.parametrize("empty_databases", [pytest.param(POSTGRESQL, marks=pytest.mark.scaled)], indirect=True)
+def test_the_server_gives_the_lines_as_they_are_checked_not_all_at_once(database: Database) -> None:
+    say(database, "a", "b")
+    with database.write() as tx:
+        tx.execute(text("UPDATE ledger SET body = '{}' WHERE seq = 1"))
+    with database.read() as tx:
+        breaks = ledger.check(tx)
+        assert next(breaks) == 1
+        assert tx.execute(text("SELECT count(*) FROM pg_cursors")).scalar() == 1
+        assert list(breaks) == []
+
+
 # --- transactions that commit crossed ---
 
 

@@ -83,6 +83,29 @@ def test_a_group_of_large_and_small_is_kept_whole_or_not_at_all(
     assert (packs.folder / before.blob).stat().st_size == before.end
 
 
+@pytest.mark.parametrize("begun", [True, False])
+def test_what_was_not_kept_is_gone_before_another_process_may_claim_the_pack(
+    packs: Packs, intakes: Intakes, monkeypatch: pytest.MonkeyPatch, begun: bool
+) -> None:
+    end = packs.append([new(intakes, b"first")])[0].end if begun else 0
+    left: list[list[int]] = []
+    real = os.close
+
+    def fail(_fd: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    def close(fd: int) -> None:
+        left.append([(packs.folder / name).stat().st_size for name in packs.names()])
+        real(fd)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fdatasync", fail)
+        patch.setattr(os, "close", close)
+        with pytest.raises(StoreUnavailable):
+            packs.append([new(intakes, b"second")])
+    assert left[-1] == ([end] if begun else [])
+
+
 def _fail_on(placed: Placed, packs: Packs, fd: int) -> None:
     if os.fstat(fd).st_ino == (packs.folder / placed.blob).stat().st_ino:
         raise OSError(errno.EIO, "Input/output error")
@@ -113,3 +136,11 @@ def test_a_pack_of_a_living_writer_is_claimed_by_nobody_and_a_dead_ones_by_one(p
     packs.close()
     with packs.claim(placed.blob) as first, packs.claim(placed.blob) as second:
         assert (first, second) == (True, False)
+
+
+def test_a_pack_that_is_gone_is_claimed_by_nobody(packs: Packs, intakes: Intakes) -> None:
+    (placed,) = packs.append([new(intakes, b"abc")])
+    packs.close()
+    (packs.folder / placed.blob).unlink()
+    with packs.claim(placed.blob) as ours:
+        assert not ours

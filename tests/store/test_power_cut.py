@@ -12,6 +12,7 @@ from tests.objects import dataset, part10
 
 from huitong.imaging import actions
 from huitong.imaging.model import Kept
+from huitong.store.walking import new_name
 
 
 class Disk:
@@ -64,6 +65,15 @@ def test_bytes_and_every_folder_above_them_are_synced_when_the_receipt_is_given(
             pack = archive.store.layout.packs / stored.blob
             end = stored.blob_offset + stored.size_bytes + stored.tail_bytes
             assert disk.survives(pack, end, tmp_path)
+
+
+def test_a_folder_that_another_process_has_just_made_is_synced_as_well(tmp_path: Path, disk: Disk) -> None:
+    (tmp_path / "packs" / new_name()).parent.mkdir(parents=True)
+    with archive_in(tmp_path) as archive:
+        (kept,) = archive.keep_now(part10())
+        assert isinstance(kept, Kept)
+        stored = actions.locate(archive.reader, kept.study_uid, kept.series_uid, kept.sop_instance_uid)
+        assert disk.survives(archive.store.layout.packs / stored.blob, stored.blob_offset + stored.size_bytes, tmp_path)
 
 
 def test_the_index_is_synced_at_every_commit(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import imagecodecs
 import orjson
 
-from huitong.base.errors import IdentityMismatch
+from huitong.base.errors import IdentityMismatch, StoreDamaged
 from huitong.imaging.attributes import Header, Identity, identity
 from huitong.imaging.model import Expected
 from huitong.store.record import Buffer
@@ -32,7 +32,7 @@ class Prepared:
     identity: Identity
     transfer_syntax_uid: str
     header: Header
-    #: From the first byte of the file as it will be stored.
+    #: From the first byte of the file as it will be stored; of a deflated one, from that of the inflated data set.
     frames: Frames | None
     deflated: bool
     #: Generated file meta information; empty for what came as a file.
@@ -55,7 +55,9 @@ def prepare(
     who = identity(read.header)
     prefix = _prefix(who, expected) if expected else b""
     head: Buffer = prefix or view[: read.dataset_offset]
-    frames = read.frames.shifted(len(prefix)) if read.frames and prefix else read.frames
+    frames = read.frames
+    if frames is not None and prefix and not read.deflated:
+        frames = frames.shifted(len(prefix))
     # Before the digest, which passes all pixels through the cache in which the header now is.
     tail = pack_header(read.header) if tail is None else tail
     return Prepared(
@@ -94,8 +96,11 @@ def pack_header(header: Header) -> bytes:
 
 
 def unpack_header(tail: bytes) -> bytes:
-    """The header's JSON text."""
-    return zlib.decompress(tail)
+    """The header's JSON text. Raises StoreDamaged where the copy is not what was packed."""
+    try:
+        return zlib.decompress(tail)
+    except zlib.error as e:
+        raise StoreDamaged(f"a kept header does not read: {e}") from e
 
 
 def envelope(prepared: Prepared, door: str, host: str, source_ae: str) -> dict[str, Any]:

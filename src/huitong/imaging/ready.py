@@ -20,7 +20,7 @@ import orjson
 from sqlalchemy import Row, select
 
 from huitong.base import log as logs
-from huitong.base.errors import NotFound, OurFault, StoreDamaged
+from huitong.base.errors import NotDicom, NotFound, OurFault, StoreDamaged
 from huitong.base.lru import Lru
 from huitong.imaging import lookups, places
 from huitong.imaging.bulk import read_bulk
@@ -29,10 +29,10 @@ from huitong.imaging.pixels.module import MAX_FRAME_BYTES
 from huitong.imaging.pixels.thumbnail import small_picture
 from huitong.imaging.preparing import unpack_header
 from huitong.imaging.tables import READY, STUDY
-from huitong.store.blobs import NewRecord, Placed
+from huitong.store.blobs import NewRecord, OpenBlob, Placed, mapped
 from huitong.store.store import Store
 from huitong.wire.dicom.part10 import read_file_meta
-from huitong.wire.dicom.scan import inflate
+from huitong.wire.dicom.scan import inflate, scan
 
 METADATA, THUMBNAIL = "series-metadata", "thumbnail"
 _GZIP_LEVEL = 6
@@ -221,9 +221,24 @@ def _picture(store: Store, stored: StoredInstance, header: dict[str, Any]) -> by
 
 
 def header_text(store: Store, stored: StoredInstance) -> bytes:
-    """The instance's DICOM JSON as kept behind its bytes."""
+    """The instance's DICOM JSON as kept behind its bytes; where that copy is damaged, read from them again.
+
+    Raises StoreDamaged.
+    """
     read = places.where_it_is(store, stored, lambda blob, at: blob.read(at + stored.size_bytes, stored.tail_bytes))
-    return unpack_header(read)
+    try:
+        return unpack_header(read)
+    except StoreDamaged as e:
+        log.warning("a kept header is damaged", instance=stored.pk, error=str(e))
+    try:
+        return places.where_it_is(store, stored, lambda blob, at: _header_of(blob, at, stored.size_bytes))
+    except NotDicom as e:
+        raise StoreDamaged(str(e)) from e
+
+
+def _header_of(blob: OpenBlob, at: int, size: int) -> bytes:
+    with mapped(blob, at, size) as data:
+        return orjson.dumps(scan(data).header)
 
 
 def frame_bytes(store: Store, stored: StoredInstance, number: int) -> bytes:

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, delete, exists, select, text, update
 
 from huitong.base import log as logs
 from huitong.base.clock import milliseconds
-from huitong.base.errors import HuitongError, StoreDamaged
+from huitong.base.errors import HuitongError, StoreDamaged, StoreFull, StoreUnavailable
 from huitong.imaging import records, rules
 from huitong.imaging.faults import TAIL, record_fault
 from huitong.imaging.model import Outcome
@@ -74,6 +74,7 @@ class Recovered:
 def recover(store: Store, progress: Progress = lambda _done, _all: None) -> Recovered:
     """Every pack without a living writer is indexed to its end and sealed, unless another process is at it.
 
+    Raises StoreFull, StoreUnavailable; what was not judged then is judged by the next recovery.
     Nothing happens in a store that is moving: its last rows are being copied, or it has gone.
     """
     with store.database.read() as tx:
@@ -162,13 +163,16 @@ def _recover_pack(store: Store, session: Session, name: str, start: int, done: R
 def _read(store: Store, name: str, walked: Walked, done: Recovered) -> tuple[Prepared, Placed] | None:
     """The record as it was prepared when it came, and where it lies; None if its bytes are not what they were.
 
-    A record of which only the kept header is damaged is written again: the object itself is whole.
+    A record of which only the kept header is damaged is written again: the object itself is whole. Raises StoreFull or
+    StoreUnavailable where that cannot be done now.
     """
     fault = record_fault(store.blobs.open(name), walked)
     try:
         if fault is None or fault == TAIL:
             prepared = _prepared(store, name, walked, with_tail=fault is None)
             return prepared, (walked.placed(name) if fault is None else _written_again(store, name, walked, prepared))
+    except (StoreFull, StoreUnavailable):  # nothing is wrong with the record: it is read by the next recovery
+        raise
     except (HuitongError, KeyError, ValueError) as e:
         fault = str(e)
     log.warning("record does not read as an object", pack=name, at=walked.offset, error=fault)

@@ -486,6 +486,6 @@ def read_cursor(cursor: str, numbers: int) -> list[Any]:
     kinds = [str, str, *[int] * numbers]
     if not isinstance(values, list) or [type(value) for value in values] != kinds:
         raise BadRequest("`after` is not a cursor that this server gave")
-    if not all(-1 <= number < 2**62 for number in values[2:]) or any(len(part) > 64 for part in values[:2]):
+    if not all(0 <= number < 2**62 for number in values[2:]) or any(len(part) > 64 for part in values[:2]):
         raise BadRequest("`after` is not a cursor that this server gave")
     return values

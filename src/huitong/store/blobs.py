@@ -87,12 +87,10 @@ def mapped(blob: OpenBlob, offset: int, length: int) -> Iterator[memoryview]:
     """These bytes as one buffer, without reading them all into memory. Raises as `OpenBlob.read`."""
     fd, at = blob.file(offset, length)
     page = at % mmap.ALLOCATIONGRANULARITY
-    with (
-        mmap.mmap(fd, length + page, prot=mmap.PROT_READ, offset=at - page) as whole,
-        memoryview(whole) as view,
-        view[page:] as wanted,
-    ):
+    whole = mmap.mmap(fd, length + page, prot=mmap.PROT_READ, offset=at - page)
+    with memoryview(whole)[page:] as wanted:
         yield wanted
+    # Unmapped when the last view is gone: one may live on in the traceback of what was raised meanwhile.
 
 
 class Blobs(Protocol):
@@ -120,7 +118,10 @@ class Blobs(Protocol):
         """Records from `start`, in order; reads on behind damage, stops at a record that is cut off."""
 
     def claim(self, blob: str) -> AbstractContextManager[bool]:
-        """Whether no process will append to this blob any more; while the block runs none can begin to."""
+        """Whether no process will append to this blob any more; while the block runs none can begin to.
+
+        False, too, of a file that is gone.
+        """
 
     def link(self, blob: str, expires_s: float) -> str | None:
         """A URL by which anybody can read the blob for so long, without us; None where there is nobody else to ask."""

@@ -18,7 +18,7 @@ from pathlib import Path
 from huitong.base.errors import StoreDamaged, StoreFull
 from huitong.store import record
 from huitong.store.blobs import NewRecord, Placed, Walked
-from huitong.store.files import disk_faults, free_bytes, make_folder, rename, write_all
+from huitong.store.files import disk_faults, free_bytes, make_folder, rename, sync_folder, write_all
 from huitong.store.intake import ROOM
 from huitong.store.walking import SUFFIX, head_of, id_of, new_name, walk
 
@@ -85,6 +85,8 @@ class Packs:
         self._pack_bytes, self._keep_free = pack_bytes, keep_free_bytes
         self._appending = threading.Lock()
         self._writing: _Writing | None = None
+        #: Folders of months whose entries this process has synced, whoever made them.
+        self._synced: set[Path] = set()
         # Apart from the other: who reads does not wait for a sync.
         self._opening = threading.Lock()
         self._open: OrderedDict[str, OpenPack] = OrderedDict()
@@ -151,16 +153,21 @@ class Packs:
         for placed in adopted.values():
             self._path(placed.blob).unlink(missing_ok=True)
         if (pack := self._writing) is not None:
-            self._close_writing()
-            with contextlib.suppress(OSError):  # what stays behind its end was never whole, or never acknowledged
+            # Before it is closed, and others may claim it. What stays behind its end was never whole, or never
+            # acknowledged.
+            with contextlib.suppress(OSError):
                 if pack.end:
                     os.truncate(pack.path, pack.end)
                 else:
                     pack.path.unlink()
+            self._close_writing()
 
     def _new_path(self) -> Path:
         path = self._path(new_name())
         make_folder(path.parent)
+        if path.parent not in self._synced:  # made by a process that has not come to sync it, or never will
+            sync_folder(self.folder)
+            self._synced.add(path.parent)
         return path
 
     def _name(self, path: Path) -> str:
@@ -200,13 +207,17 @@ class Packs:
 
     @contextmanager
     def claim(self, blob: str) -> Iterator[bool]:
-        fd = os.open(self._path(blob), os.O_RDWR | os.O_CLOEXEC)
+        try:
+            fd = os.open(self._path(blob), os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            yield False
+            return
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             yield False
         else:
-            yield True
+            yield os.fstat(fd).st_nlink > 0  # its writer may have deleted it
         finally:
             os.close(fd)
 

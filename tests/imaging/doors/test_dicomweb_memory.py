@@ -5,13 +5,21 @@ from __future__ import annotations
 import http.client
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from pydicom.uid import generate_uid
 from tests import homes
+from tests.archives import archive_in
 from tests.objects import dataset, part10
 from tests.serving import Server, serving
+
+from huitong.base.errors import CannotRender
+from huitong.imaging import actions
+from huitong.imaging.doors import dicomweb_retrieve
+from huitong.imaging.model import Kept
+from huitong.imaging.pixels.transcode import MAX_OBJECT_BYTES
 
 INSTANCES, SIZE_BYTES = 300, 1024 * 1024
 #: What a request may add to the server: the bytes under way to the disk (64 MB), twice, and what is made of headers.
@@ -77,3 +85,12 @@ def test_memory_does_not_grow_with_the_request_nor_with_the_study(
         length += len(chunk)
     assert length == int(answer.headers["content-length"]) > INSTANCES * SIZE_BYTES
     assert peak_bytes(server) - before < ALLOWED_BYTES
+
+
+def test_an_object_that_is_too_large_to_be_transcoded_is_not_read_for_it(tmp_path: Path) -> None:
+    with archive_in(tmp_path) as archive:
+        (kept,) = archive.keep_now(part10())
+        assert isinstance(kept, Kept)
+        stored = actions.locate(archive.reader, kept.study_uid, kept.series_uid, kept.sop_instance_uid)
+        with pytest.raises(CannotRender):
+            dicomweb_retrieve._transcoded(archive.reader, replace(stored, size_bytes=MAX_OBJECT_BYTES + 1))

@@ -63,6 +63,12 @@ def test_the_sheet_is_well_formed_svg_with_hanzi_every_lead_and_the_paper_speed(
     assert len([p for p in root.iter(f"{SVG}path") if p.get("stroke-linejoin")]) == 13 + 4 + 18
 
 
+@pytest.mark.parametrize(("age", "shown"), [("042Y", "42 Y"), ("01\u00b2Y", "01\u00b2Y"), ("4 Y", "4 Y")])
+def test_an_age_is_shown_as_far_as_it_is_one(ecg, age, shown):
+    header = {**ecg.header, "00101010": {"vr": "AS", "Value": [age]}}
+    assert f" · {shown}" in ecg_svg(header, ecg.bulk, ecg.transfer_syntax)
+
+
 def heights_mm(path: str) -> tuple[float, float]:
     """(x extent, y extent) in millimetres of a path of one stroke."""
     start, steps = path.removeprefix("M").split("l")

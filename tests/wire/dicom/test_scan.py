@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import mmap
+import os
 import struct
 import time
+import tracemalloc
 import zlib
 from pathlib import Path
 
@@ -341,6 +344,33 @@ def test_a_deflate_bomb_is_refused() -> None:
     assert len(bomb) < 1 << 20
     with pytest.raises(NotDicom, match="deflated"):
         scan(bomb, transfer_syntax="1.2.840.10008.1.2.1.99")
+
+
+@pytest.mark.parametrize(
+    ("header_bytes", "element"),
+    [
+        pytest.param(100, 0x7FE00010, id="what stands behind them"),
+        pytest.param(100_000, 0x7FE00010, id="a long header"),
+        pytest.param(100, 0x7FE00001, id="a false table of offsets"),
+    ],
+)
+def test_large_values_of_a_mapped_file_are_not_copied(tmp_path: Path, header_bytes: int, element: int) -> None:
+    before, size = b"not of the object", 256 << 20
+    head = before + _element(0x00080018, "UI", b"1.2\0") + _element(0x00204000, "UT", b"a" * header_bytes)
+    head += struct.pack("<HH2sHL", element >> 16, element & 0xFFFF, b"OW", 0, size)
+    with (tmp_path / "file").open("w+b") as file:
+        file.write(head)
+        file.seek(size, os.SEEK_CUR)
+        file.write(_element(0xFFFCFFFC, "OB", bytes(10)))
+        file.flush()
+        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    tracemalloc.start()
+    try:
+        scanned = scan(memoryview(mapped)[len(before) :], transfer_syntax=EXPLICIT_LE)
+        assert tracemalloc.get_traced_memory()[1] < 32 << 20
+    finally:
+        tracemalloc.stop()
+    assert scanned.bulk == {f"{element:08X}": (len(head) - len(before), size)}
 
 
 def test_odd_tags_do_not_fill_the_memory() -> None:

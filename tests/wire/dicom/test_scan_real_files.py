@@ -14,7 +14,7 @@ from tests.wire.dicom.dicom_oracle import differences, inline, our_frames, read,
 from huitong.base.errors import NotDicom
 from huitong.wire.dicom.frames import Frames
 from huitong.wire.dicom.pixels import VIDEO
-from huitong.wire.dicom.scan import inflate, scan
+from huitong.wire.dicom.scan import Scanned, inflate, scan
 
 _DATA = Path(pydicom.__file__).parent / "data"
 #: What stands beside the DICOM files in pydicom's folders.
@@ -121,6 +121,28 @@ def test_every_kind_of_buffer_gives_the_same(name: str) -> None:
     assert scan(memoryview(data)) == expected
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
         assert scan(mapped) == expected
+
+
+@pytest.mark.parametrize(
+    "behind", [b"", b"\0" * 5, b"\xfc\xff\xfc\xffOB\0\0\2\0\0\0\0\0"], ids=["", "rubbish", "padding"]
+)
+def test_a_view_of_a_mapped_file_gives_the_same_as_the_octets_it_shows(tmp_path: Path, behind: bytes) -> None:
+    file = tmp_path / "file"
+    for path in _ALL:
+        data = path.read_bytes() + behind
+        file.write_bytes(b"before it" + data + b"after")
+        with file.open("rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+            to_end = _scanned(memoryview(mapped)[9:])
+            within = _scanned(memoryview(mapped)[9:-5])
+        assert within == _scanned(data), path.name
+        assert to_end == _scanned(data + b"after"), path.name
+
+
+def _scanned(data: bytes | memoryview) -> Scanned | str:
+    try:
+        return scan(data)
+    except NotDicom as e:
+        return str(e)
 
 
 @pytest.mark.parametrize("path", _SEVERAL, ids=lambda p: p.name)

@@ -49,6 +49,11 @@ def test_a_fault_is_said_in_an_err_segment_from_2_5_on() -> None:
     ]
 
 
+@pytest.mark.parametrize("version", ["2.\u00b2", "2.", "2.5", "2.10", "2." + "9" * 5000])
+def test_what_is_no_version_before_2_5_is_answered_as_later_ones(version: str) -> None:
+    assert lines(asked(version), MISSING)[2].startswith("ERR||PID^1^3|101^")
+
+
 @pytest.mark.parametrize("version", ["2.3", "2.3.1", "2.4"])
 def test_before_2_5_the_err_segment_has_one_field(version: str) -> None:
     assert lines(asked(version), MISSING)[2] == "ERR|PID^1^3^101&Required field missing&HL70357"

@@ -29,7 +29,8 @@ _AHEAD_PIECES = 8
 #: One step where the bytes have to be fetched from the object store first.
 _FETCH_BYTES = 4 * 1024 * 1024
 _ZERO_COPY = "http.response.zerocopysend"
-_RANGE = re.compile(r"bytes\s*=\s*(\d*)\s*-\s*(\d*)\s*", re.IGNORECASE)
+#: Positions of more digits are beyond all there is, and beyond what Python reads as a number.
+_RANGE = re.compile(r"bytes\s*=\s*([0-9]{0,19})\s*-\s*([0-9]{0,19})\s*", re.IGNORECASE)
 #: Bytes under UIDs: the first content under a UID is the one that is served, so they never change. A browser may keep
 #: them, a shared proxy may not (they are a patient's).
 IMMUTABLE = "private, max-age=31536000, immutable"

@@ -24,7 +24,7 @@ from huitong.imaging.doors.answers import (
 )
 from huitong.imaging.doors.dicomweb_call import Call
 from huitong.imaging.model import StoredInstance
-from huitong.imaging.pixels.transcode import transcode_to_explicit_le
+from huitong.imaging.pixels.transcode import MAX_OBJECT_BYTES, transcode_to_explicit_le
 from huitong.wire.accept import AS_STORED, Accepted
 from huitong.wire.multipart import MultipartWriter
 
@@ -141,6 +141,8 @@ def _whole(work: Work, stored: StoredInstance) -> Span:
 
 
 def _transcoded(work: Work, stored: StoredInstance) -> bytes:
+    if stored.size_bytes > MAX_OBJECT_BYTES:
+        raise CannotRender(f"it has {stored.size_bytes} bytes, more than are transcoded")
     return transcode_to_explicit_le(actions.open_slice(work, stored).read())
 
 

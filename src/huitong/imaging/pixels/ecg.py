@@ -221,7 +221,7 @@ def _latin_name(header: Header) -> str:
 
 def _age(stated: str) -> str:
     """ "042Y" as "42 Y"."""
-    return f"{int(stated[:3])} {stated[3]}" if len(stated) == 4 and stated[:3].isdigit() else stated
+    return f"{int(stated[:3])} {stated[3]}" if len(stated) == 4 and stated[:3].isdecimal() else stated
 
 
 def _date(stated: str) -> str:

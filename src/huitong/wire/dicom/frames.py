@@ -11,7 +11,7 @@ _NATIVE, _ENCAPSULATED = 1, 2
 
 @dataclass(frozen=True, slots=True)
 class Frames:
-    """Frame positions, in bytes from the beginning of the stored Part 10 file.
+    """Frame positions, in bytes from the beginning of the stored Part 10 file; of a deflated one, as `Scanned` says.
 
     Native pixel data: frame `n` (from 1) lies at `offset + (n - 1) * length`; when `length` is 0 the frames are not
     byte-aligned (BitsAllocated 1) and have to be cut from the whole value of `offset` and `total`.

@@ -41,7 +41,7 @@ from huitong.wire.dicom.entries import (
     learn_implicit,
     unknown,
 )
-from huitong.wire.dicom.pixels import Buffer, Fragment, Header, fragments, number
+from huitong.wire.dicom.pixels import MAX_FRAGMENTS, Buffer, Fragment, Header, fragments, number
 from huitong.wire.dicom.recall import recall
 from huitong.wire.dicom.values import DECODERS, Decoder, Element, un
 from huitong.wire.dicom.vr import BYTES_VR, KNOWN_VR
@@ -334,7 +334,7 @@ class Reader:
         else:
             header[key] = decode(self.data[start:stop], text)
             self.spend(0, length)
-        if not path and key in EXTENDED_OFFSETS:
+        if not path and key in EXTENDED_OFFSETS and length <= 8 * MAX_FRAGMENTS:
             self.extended[key] = bytes(self.whole[start:stop])
         return stop
 
@@ -437,6 +437,15 @@ class Reader:
         if delimited:
             self.problems.append(f"sequence ({key}) has no end")
         return pos
+
+    def shift(self, by: int) -> None:
+        """Count positions from elsewhere: from `by` octets before the beginning of `data`."""
+        if not by:
+            return
+        self.bulk = {path: (start + by, length) for path, (start, length) in self.bulk.items()}
+        if self.pixel is not None:
+            tag, start, length, items = self.pixel
+            self.pixel = tag, start + by, length, items and [(at + by, size) for at, size in items]
 
     def settle(self) -> None:
         """Decide what had to wait: "US or SS" by the nearest PixelRepresentation (PS3.3 C.7.6.3.1)."""

@@ -13,6 +13,8 @@ from mmap import mmap
 from typing import Any
 from urllib.parse import quote
 
+import numpy as np
+
 from huitong.base.errors import NotDicom
 from huitong.wire.dicom.frames import Frames
 from huitong.wire.dicom.part10 import DEFLATED, EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE, read_file_meta
@@ -175,18 +177,31 @@ def _plausible(buffer: Any, at: int, explicit: bool, order: str) -> bool:
 
 def _read(buffer: Any, at: int, explicit: bool, order: str) -> Reader:
     """Read `buffer`: at once if its slices are `bytes`, else its first part, and all of it only where needed."""
-    if isinstance(buffer, memoryview):
-        reader = Reader(bytes(buffer[: at + _HEAD_BYTES]), buffer, order)
-        try:
-            reader.read(at, explicit=explicit, plainly=False)
-        except NeedWhole:
-            reader = Reader(bytes(buffer), buffer, order)
-        else:
-            return reader
-    else:
+    if not isinstance(buffer, memoryview):
         reader = Reader(buffer, buffer, order)
-    reader.read(at, explicit=explicit)
+        reader.read(at, explicit=explicit)
+        return reader
+    reader = Reader(bytes(buffer[: at + _HEAD_BYTES]), buffer, order)
+    try:
+        reader.read(at, explicit=explicit, plainly=False)
+    except NeedWhole:
+        whole = _viewed(buffer)
+        before = len(whole) - len(buffer)
+        reader = Reader(whole, whole, order)
+        reader.read(before + at, explicit=explicit)
+        reader.shift(-before)
     return reader
+
+
+def _viewed(buffer: memoryview) -> bytes | mmap:
+    """What ends with `buffer` and whose slices are `bytes`: the mmap that it is a view of, or a copy.
+
+    A spooled or stored object is a view of an mmap, too large to be copied for what stands behind its pixel data.
+    """
+    whole = buffer.obj
+    if isinstance(whole, mmap) and np.shares_memory(buffer[-1:], memoryview(whole)[-1:]):
+        return whole
+    return bytes(buffer)
 
 
 def _put_uris(reader: Reader) -> None:

@@ -118,5 +118,4 @@ def _fields_of_2_5(fault: Fault, place: Field, condition: Field) -> Iterator[Fie
 
 
 def _before_2_5(version: str) -> bool:
-    numbers = version.split(".")
-    return len(numbers) > 1 and numbers[0] == "2" and numbers[1].isdigit() and int(numbers[1]) < 5
+    return version.split(".")[:2] in (["2", minor] for minor in "01234")
