@@ -180,6 +180,15 @@ def test_a_token_ends_after_five_minutes_and_one_that_was_made_up_never_began(pl
             place.access.by_token(f"Bearer {text}", "::1", PATIENTS)
 
 
+def test_texts_that_are_no_tokens_are_not_remembered(place: Place) -> None:
+    token, systems = place.token(), place.access.systems
+    for n in range(100):
+        for text in (f"{actions.PREFIX}{n:060000d}", f"{actions.PREFIX}{n:043d}"):
+            assert systems.by_token(text, "::1") is None
+    assert systems.by_token(token, "::1")
+    assert list(systems._known._kept) == [token]
+
+
 def test_a_token_is_good_in_every_process_and_lies_nowhere(place: Place) -> None:
     token = place.token()
     other_process = Access(place.store, read_directory(None, demo=True), place.clock)
