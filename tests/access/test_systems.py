@@ -123,6 +123,8 @@ REFUSED = {
     "HS384": lambda p: _symmetric(p, "HS384"),
     "altered": lambda p: _tampered(p.assertion(), jti="another"),
     "keys from where it says itself": lambda p: p.assertion(headers={"jku": "https://evil.example/jwks"}),
+    "issuer is no text": lambda p: _tampered(p.assertion(), iss="\ud800"),
+    "issuer has a NUL": lambda p: _tampered(p.assertion(), iss="ris\0"),
     "no JWT": lambda p: "nonsense",
     "much too long": lambda p: p.assertion(name="x" * 20_000),
 }  # fmt: skip
@@ -160,6 +162,10 @@ def test_an_assertion_is_good_once_for_all_processes_and_clients_have_their_own_
     place.token(place.assertion(ec_key("lis-1"), "lis", jti="7"))
     place.clock.pass_s(700)  # nobody can show the first any more, so its number is forgotten
     place.token(place.assertion(jti="7"))
+    odd = place.assertion(jti="\ud800")
+    place.token(odd)
+    with pytest.raises(TokenRefused, match="shown before"):
+        place.token(odd)
 
 
 def test_a_key_of_another_institution_opens_nothing_in_this_ones_name(place: Place) -> None:
