@@ -321,6 +321,17 @@ def test_whoever_is_signed_in_opens_a_link_and_stays_signed_in(world: World) -> 
     assert len(found) == 2
 
 
+def test_whoever_has_still_to_choose_a_password_opens_a_link_and_goes_on_with_it(world: World) -> None:
+    accounts, link = world.archive.access.accounts, world.share()[0]
+    accounts.add(world.archive.access.local(), "new", "given by an admin", roles=frozenset({Role.DOCTOR}))
+    step = accounts.sign_in("new", "given by an admin", "203.0.113.9")
+    visitor = Elsewhere(world).signed(step.secret)
+    assert visitor.open(link).status_code == 200
+    assert visitor.get(f"/look/TAIYUAN/{world.ct}").status_code == 200
+    assert visitor.cookies.get(SESSION_COOKIE, domain="huitong.example", path="/") == step.secret
+    assert visitor.get("/sign-in/password").status_code == 200
+
+
 def test_another_sites_page_opens_and_ends_nothing(world: World) -> None:
     link, _ = world.share()
     said = shl.read_link(link)
@@ -540,6 +551,20 @@ def test_a_file_that_is_not_wanted_in_the_manifest_is_fetched_once_soon(world: W
     program.ask("POST", said.url, json=asked, headers={})
     with world.archive.store.database.read() as tx:
         assert len(list(tx.execute(select(SHARE_FILE)))) == 1
+
+
+@pytest.mark.parametrize("how", ["ended", "over"])
+def test_a_file_that_was_left_ends_with_its_link(world: World, how: str) -> None:
+    said, program = shl.read_link(world.share(hours=1)[0]), Elsewhere(world)
+    world.clock.time = NOON + timedelta(minutes=55)
+    asked = {"recipient": "x", "embeddedLengthMax": 100}
+    [file] = program.ask("POST", said.url, json=asked, headers={}).json()["files"]
+    if how == "ended":
+        [public_id] = re.findall(r"/me/shares/(\w+)/end", world.person.get("/me/shares").text)
+        world.person.ask("POST", f"/me/shares/{public_id}/end", headers=OURS)
+    else:
+        world.clock.time = NOON + timedelta(hours=1)
+    assert program.get(file["location"], headers={}).status_code == 404
 
 
 @pytest.mark.parametrize(
