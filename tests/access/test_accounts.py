@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -17,12 +17,13 @@ from tests.archives import PASSWORD, TestArchive, archive_in, signed_in
 
 from huitong.access import auditing
 from huitong.access.accounts.actions import Accounts
-from huitong.access.accounts.model import Stage
+from huitong.access.accounts.model import Account, Stage
 from huitong.access.accounts.sessions import Sessions
-from huitong.access.accounts.tables import ACCOUNT, SESSION
+from huitong.access.accounts.tables import ACCOUNT, SESSION, SIGN_IN_FAILURE
 from huitong.access.actions import Access
 from huitong.access.model import Kind, Role
 from huitong.access.recalling import LOOK_S
+from huitong.access.work import Work
 from huitong.base.errors import BadRequest, NotAllowed, NotFound, NotSignedIn, PasswordToChoose
 from huitong.catalog.sign_in import SIGN_IN
 
@@ -149,6 +150,51 @@ def test_an_address_is_locked_whatever_names_it_tries(archive: TestArchive) -> N
     assert accounts.sign_in("zhang", PASSWORD, HERE)
 
 
+def test_signing_in_oneself_forgives_nothing_that_an_address_tried_with_other_names(archive: TestArchive) -> None:
+    signed_in(archive, "zhang", Role.DOCTOR)
+    hands = Hands()
+    accounts = on(archive, hands)
+    for n in range(SIGN_IN.address_failures):
+        assert accounts._attempt(f"nobody{n}", HERE, hands.at)
+        if n in (30, 60):
+            mine = accounts.sign_in("zhang", PASSWORD, HERE)
+        if n == 90:
+            asker = accounts.sessions.asker(mine.secret)
+            assert asker is not None
+            accounts.begin_totp(Work(archive.store, asker, "http", HERE, hands.at, False, hands.now), PASSWORD)
+    with pytest.raises(NotSignedIn):
+        accounts.sign_in("zhang", PASSWORD, HERE)
+    hands.move(SIGN_IN.locked_s + 1)
+    assert accounts.sign_in("zhang", PASSWORD, HERE)
+
+
+def test_a_hospital_behind_one_address_is_not_locked_by_mistakes_of_a_day(archive: TestArchive) -> None:
+    signed_in(archive, "zhang", Role.DOCTOR)
+    hands = Hands()
+    accounts = on(archive, hands)
+    for n in range(3 * SIGN_IN.address_failures):  # without a quarter of an hour between any two
+        assert accounts._attempt(f"mistyped{n}", HERE, hands.at)
+        hands.move(SIGN_IN.locked_s / (SIGN_IN.address_failures - 2))
+
+
+def test_what_succeeds_does_not_count_against_an_address(archive: TestArchive) -> None:
+    signed_in(archive, "zhang", Role.DOCTOR)
+    hands = Hands()
+    accounts = on(archive, hands, totp_roles="doctor")
+    first = accounts.sign_in("zhang", PASSWORD, HERE)
+    totp = pyotp.TOTP(first.session.enrolling)
+    full = accounts.give_code(first.secret, totp.at(hands.at), HERE)
+    asker = accounts.sessions.asker(full.secret)
+    assert asker is not None
+    mine = Work(archive.store, asker, "http", HERE, hands.at, False, hands.now)
+    accounts.begin_totp(mine, PASSWORD)
+    hands.move(30)
+    accounts.finish_totp(mine, pyotp.TOTP(accounts.enrolling(mine)).at(hands.at))
+    accounts.set_password(mine, "zhang", "another password", old=PASSWORD)
+    with archive.store.database.read() as tx:
+        assert not any(tx.execute(select(SIGN_IN_FAILURE.c.failures)).scalars())
+
+
 def test_a_session_ends_when_idle_and_when_old(archive: TestArchive) -> None:
     signed_in(archive, "zhang", Role.DOCTOR)
     hands = Hands()
@@ -218,6 +264,70 @@ def test_an_authenticator_is_enrolled_where_a_role_demands_it_and_asked_for_afte
     assert accounts.give_code(second.secret, totp.at(hands.at), HERE).session.stage is Stage.FULL
     with pytest.raises(NotSignedIn):
         accounts.give_code(second.secret, totp.at(hands.at), HERE)  # the first step is gone
+
+
+class Between(Accounts):
+    """Somebody else is quicker: `meanwhile` happens after the password was found right, or the code was given."""
+
+    meanwhile: Callable[[], object] = staticmethod(lambda: None)
+    in_code = False
+
+    def _first_stage(self, account: Account) -> Stage:
+        self.meanwhile()
+        return super()._first_stage(account)
+
+    def _attempt(self, name: str, host: str, at: datetime) -> bool:
+        allowed = super()._attempt(name, host, at)
+        if self.in_code:
+            self.meanwhile()
+        return allowed
+
+
+CHANGES: dict[str, Callable[[Accounts, Work], object]] = {
+    "password": lambda accounts, operator: accounts.set_password(operator, "zhang", "reset by an admin"),
+    "disabled and enabled": lambda accounts, operator: [
+        accounts.set_active(operator, "zhang", active=active) for active in (False, True)
+    ],
+    "roles": lambda accounts, operator: accounts.set_roles(operator, "zhang", frozenset({Role.CLERK})),
+}
+
+
+@pytest.mark.parametrize("what", ["password", "roles"])
+def test_a_sign_in_under_way_does_not_survive_a_change_of_the_account(archive: TestArchive, what: str) -> None:
+    signed_in(archive, "zhang", Role.DOCTOR)
+    accounts = Between(archive.store, archive.access.accounts.sessions, archive.access._clock)
+    accounts.meanwhile = lambda: CHANGES[what](archive.access.accounts, archive.access.local())
+    with pytest.raises(NotSignedIn):
+        accounts.sign_in("zhang", PASSWORD, HERE)
+    assert archive.access.accounts.sessions_of(archive.access.local(), "zhang") == []
+
+
+@pytest.mark.parametrize("what", ["password", "disabled and enabled", "ended"])
+def test_a_code_under_way_does_not_survive_the_end_of_its_sign_in(archive: TestArchive, what: str) -> None:
+    signed_in(archive, "zhang", Role.DOCTOR)
+    operator, hands = archive.access.local(), Hands()
+    on(archive, hands, totp_roles="doctor")
+    accounts = Between(archive.store, archive.access.accounts.sessions, hands.now)
+    change = {**CHANGES, "ended": lambda accounts, operator: accounts.end_all(operator, "zhang")}[what]
+    first = accounts.sign_in("zhang", PASSWORD, HERE)
+    accounts.in_code, accounts.meanwhile = True, lambda: change(archive.access.accounts, operator)
+    with pytest.raises(NotSignedIn):
+        accounts.give_code(first.secret, pyotp.TOTP(first.session.enrolling).at(hands.at), HERE)
+    assert archive.access.accounts.sessions_of(operator, "zhang") == []
+
+
+def test_of_two_who_enrol_an_authenticator_the_first_has_it_and_the_other_is_out(archive: TestArchive) -> None:
+    signed_in(archive, "zhang", Role.DOCTOR)
+    hands = Hands()
+    accounts = on(archive, hands, totp_roles="doctor")
+    thief, owner = (accounts.sign_in("zhang", PASSWORD, HERE) for _ in range(2))
+    code = pyotp.TOTP(owner.session.enrolling).at(hands.at)
+    assert accounts.give_code(owner.secret, code, HERE).session.stage is Stage.FULL
+    hands.move(30)
+    with pytest.raises(NotSignedIn):
+        accounts.give_code(thief.secret, pyotp.TOTP(thief.session.enrolling).at(hands.at), HERE)
+    assert [fact for *_, fact in written(archive)].count("totp_enrolled") == 1
+    assert len(accounts.sessions_of(archive.access.local(), "zhang")) == 1
 
 
 def test_a_code_is_awaited_for_five_minutes_and_guessed_a_few_times(archive: TestArchive) -> None:

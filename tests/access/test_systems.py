@@ -5,8 +5,11 @@ from __future__ import annotations
 import base64
 import hmac
 import json
+import socketserver
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -18,8 +21,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from tests.access.signing import Key, assertion, ec_key, jwks, rsa_key
 from tests.archives import settings_for
 
+from huitong.access import fetching
 from huitong.access.actions import Access
-from huitong.access.fetching import check_url, fetch
+from huitong.access.fetching import Fetched, check_url, fetch
 from huitong.access.model import Kind, Need
 from huitong.access.systems import actions
 from huitong.access.systems.keys import Keys, read_keys
@@ -123,6 +127,8 @@ REFUSED = {
     "HS384": lambda p: _symmetric(p, "HS384"),
     "altered": lambda p: _tampered(p.assertion(), jti="another"),
     "keys from where it says itself": lambda p: p.assertion(headers={"jku": "https://evil.example/jwks"}),
+    "issuer is no text": lambda p: _tampered(p.assertion(), iss="\ud800"),
+    "issuer has a NUL": lambda p: _tampered(p.assertion(), iss="ris\0"),
     "no JWT": lambda p: "nonsense",
     "much too long": lambda p: p.assertion(name="x" * 20_000),
 }  # fmt: skip
@@ -160,6 +166,10 @@ def test_an_assertion_is_good_once_for_all_processes_and_clients_have_their_own_
     place.token(place.assertion(ec_key("lis-1"), "lis", jti="7"))
     place.clock.pass_s(700)  # nobody can show the first any more, so its number is forgotten
     place.token(place.assertion(jti="7"))
+    odd = place.assertion(jti="\ud800")
+    place.token(odd)
+    with pytest.raises(TokenRefused, match="shown before"):
+        place.token(odd)
 
 
 def test_a_key_of_another_institution_opens_nothing_in_this_ones_name(place: Place) -> None:
@@ -178,6 +188,15 @@ def test_a_token_ends_after_five_minutes_and_one_that_was_made_up_never_began(pl
     for text in (token, "huitong_at_nonsense"):
         with pytest.raises(NotSignedIn):
             place.access.by_token(f"Bearer {text}", "::1", PATIENTS)
+
+
+def test_texts_that_are_no_tokens_are_not_remembered(place: Place) -> None:
+    token, systems = place.token(), place.access.systems
+    for n in range(100):
+        for text in (f"{actions.PREFIX}{n:060000d}", f"{actions.PREFIX}{n:043d}"):
+            assert systems.by_token(text, "::1") is None
+    assert systems.by_token(token, "::1")
+    assert list(systems._known._kept) == [token]
 
 
 def test_a_token_is_good_in_every_process_and_lies_nowhere(place: Place) -> None:
@@ -389,3 +408,40 @@ def test_keys_are_fetched_from_where_they_are_registered_and_nowhere_else(path: 
                 fetch(f"{base}{path}")
         finally:
             web.shutdown()
+
+
+@contextmanager
+def dripping(begin: bytes) -> Iterator[str]:
+    """The address of a server that answers with this, and then an octet at a time, without end."""
+    over = threading.Event()
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            with suppress(OSError):
+                self.request.recv(65536)
+                self.request.sendall(begin)
+                while not over.wait(0.05):
+                    self.request.sendall(b"x")
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as web:
+        threading.Thread(target=web.serve_forever, daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{web.server_address[1]}/jwks"
+        finally:
+            over.set()
+            web.shutdown()
+
+
+@pytest.mark.parametrize(
+    "begin",
+    [b"HTTP/1.1 200 OK\r\nServer: ", b"HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n\r\n", b"SSH-2.0-x\r\n"],
+    ids=["in the header", "in the body", "no HTTP"],
+)
+def test_an_answer_that_drips_is_given_up_by_all_who_wait(begin: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetching, "_FETCH_S", 0.5)
+    fetched = Fetched(Clock(), read_keys, fetch)
+    with ThreadPoolExecutor(6) as pool, dripping(begin) as url:
+        alone, *others = pool.submit(fetch, url), *(pool.submit(fetched.get, url) for _ in range(5))
+        assert not wait([alone, *others], timeout=20).not_done
+    assert isinstance(alone.exception(), OSError)
+    assert [each.result() for each in others] == [None] * 5

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import http.client
+import json
 import random
 import re
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from starlette.routing import Route
@@ -18,6 +21,7 @@ from tests.serving import Server, serving
 from huitong.app import fhir
 from huitong.app.asgi import fhir_types, http_routes
 from huitong.imaging.doors import dicomweb
+from huitong.wire.smart import ASSERTION_TYPE
 
 INSIDES = re.compile(
     rb'Traceback \(most|File "/|site-packages|src/huitong|psycopg\.|sqlalchemy\.|sqlite3\.|SELECT .* FROM |/tmp/pytest'
@@ -121,6 +125,34 @@ def test_nonsense_is_answered_as_such(server: Server, pattern: str) -> None:
         assert status < 500, (status, said[:300], asked)
         assert not INSIDES.search(said), (said[:300], asked)
         assert b"set-cookie: a=b" not in head.lower(), asked
+
+
+DIGITS = ("9" * 18, "9" * 19, "9" * 30, "9" * 5000)
+NUMBERED = (
+    "GET /audit/heads/{}", "GET /audit/{}", "GET /audit?before={}", "GET /audit/heads?before={}", "GET /question/{}",
+    "POST /question/{}", "POST /break-glass/{}", "GET /emergencies?before={}", "GET /directory/loads/{}", "GET /?days={}",
+    "GET /fhir/Patient?name=x&_after={}", "GET /fhir/AuditEvent?_after={}",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("numbered", NUMBERED)
+def test_numbers_that_no_database_has_are_answered_as_nonsense(server: Server, numbered: str) -> None:
+    method, path = numbered.split()
+    headers = {"Content-Type": "application/x-www-form-urlencoded", "Sec-Fetch-Site": "same-origin"}
+    for digits in DIGITS:
+        body = b"answer=joined&verdict=justified" if method == "POST" else b""
+        status, _, said = _ask(server, method, path.format(digits), headers, body)
+        assert 200 <= status < 500, (len(digits), status, said[:300])
+
+
+@pytest.mark.parametrize("claims", [{"iss": "\ud800"}, {"iss": "\0"}, {"iss": "x", "jti": "\ud800"}, {"iss": 1}, []])
+def test_an_assertion_of_odd_claims_gives_no_token(server: Server, claims: object) -> None:
+    parts = (base64.urlsafe_b64encode(json.dumps(each).encode()) for each in ({"alg": "ES384", "kid": "k"}, claims))
+    assertion = b".".join((*(each.rstrip(b"=") for each in parts), b"AAAA"))
+    form = b"grant_type=client_credentials&scope=system/*.rs&client_assertion=" + assertion
+    form += b"&client_assertion_type=" + quote(ASSERTION_TYPE).encode()
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    assert _ask(server, "POST", "/auth/token", headers, form)[0] == 401
 
 
 RAW = (

@@ -18,7 +18,7 @@ from joserfc import jwe
 from joserfc.jwk import OctKey
 from sqlalchemy import insert, select, text
 from tests.archives import TestArchive, archive_in, signed_in
-from tests.askers import doctor, resident, work_of
+from tests.askers import doctor, resident, staff, work_of
 from tests.imaging.test_persons import certificate, id_of, send
 from tests.web.browsing import Browser
 
@@ -321,6 +321,17 @@ def test_whoever_is_signed_in_opens_a_link_and_stays_signed_in(world: World) -> 
     assert len(found) == 2
 
 
+def test_whoever_has_still_to_choose_a_password_opens_a_link_and_goes_on_with_it(world: World) -> None:
+    accounts, link = world.archive.access.accounts, world.share()[0]
+    accounts.add(world.archive.access.local(), "new", "given by an admin", roles=frozenset({Role.DOCTOR}))
+    step = accounts.sign_in("new", "given by an admin", "203.0.113.9")
+    visitor = Elsewhere(world).signed(step.secret)
+    assert visitor.open(link).status_code == 200
+    assert visitor.get(f"/look/TAIYUAN/{world.ct}").status_code == 200
+    assert visitor.cookies.get(SESSION_COOKIE, domain="huitong.example", path="/") == step.secret
+    assert visitor.get("/sign-in/password").status_code == 200
+
+
 def test_another_sites_page_opens_and_ends_nothing(world: World) -> None:
     link, _ = world.share()
     said = shl.read_link(link)
@@ -396,6 +407,20 @@ def test_a_guardian_shares_a_childs_and_the_child_ends_it_later(world: World) ->
     assert stranger.get(f"/look/TAIYUAN/{study}").status_code == 404
 
 
+def test_a_link_of_a_guardian_who_is_none_any_more_opens_nothing(world: World) -> None:
+    study = send(world.archive, "TAIYUAN", "C1", PatientName="王^小明", PatientBirthDate="20201127")
+    child = id_of(world.archive, "TAIYUAN", "C1")
+    with world.archive.store.database.write() as tx:
+        said = {"person": child, "guardian": world.mother, "basis": "出生医学证明", "by": "registrar", "at_ms": 0}
+        pk = tx.execute(insert(GUARDIANSHIP).values(said).returning(GUARDIANSHIP.c.pk)).scalar_one()
+    stranger = Elsewhere(world)
+    assert stranger.open(world.share(study=study)[0]).status_code == 200
+    assert stranger.get(f"/look/TAIYUAN/{study}").status_code == 200
+    rights.end_guardian(work_of(world.archive, staff(Role.REGISTRAR, institution="TAIYUAN"), world.clock), child, pk)
+    assert world.person.get(f"/look/TAIYUAN/{study}").status_code == 404
+    assert stranger.get(f"/look/TAIYUAN/{study}").status_code == 404
+
+
 def test_a_link_to_a_study_that_was_given_to_another_person_opens_nothing(world: World) -> None:
     known: dict[str, Any] = {"PatientName": "王^晓岚", "PatientBirthDate": "19491231"}
     study = send(world.archive, "YUNCHENG", "Y2", OtherPatientIDsSequence=certificate(MOTHER), **known)
@@ -410,6 +435,24 @@ def test_a_link_to_a_study_that_was_given_to_another_person_opens_nothing(world:
     event = people.history(registrar, people.person_by_exchange_id(registrar, world.mother))[-1]
     people.split(registrar, event.pk, "电话核实：是两个人")
     assert stranger.get(f"/look/YUNCHENG/{study}").status_code == 404
+
+
+def test_a_link_of_somebody_whom_a_split_has_made_another_person_opens_nothing(world: World) -> None:
+    send(world.archive, "YUNCHENG", "Y3", PatientName="李^梅", PatientBirthDate="19880101")
+    other, registrar = id_of(world.archive, "YUNCHENG", "Y3"), world.archive.access.local()
+    people.join(registrar, ("TAIYUAN", "T1"), ("YUNCHENG", "Y3"), "两张就诊卡，核实有误")
+    work = work_of(world.archive, resident(other), world.clock)
+    sharing, wish = world.archive.access.sharing, Wish(timedelta(days=1), False)
+    made = share_study(work, sharing, world.ct, "TAIYUAN", wish, ORIGIN, "太原")
+    kept, _ = world.share()
+    strangers = [Elsewhere(world), Elsewhere(world)]
+    for stranger, link in zip(strangers, (made.link, kept), strict=True):
+        assert stranger.open(link).status_code == 200
+        assert stranger.get(f"/look/TAIYUAN/{world.ct}").status_code == 200
+    event = people.history(registrar, people.person_by_exchange_id(registrar, world.mother))[-1]
+    people.split(registrar, event.pk, "电话核实：是两个人")
+    answers = [stranger.get(f"/look/TAIYUAN/{world.ct}").status_code for stranger in strangers]
+    assert answers == [404, 200]  # the mother's own link goes on
 
 
 def test_no_more_links_than_the_catalogue_allows_are_open(world: World) -> None:
@@ -508,6 +551,20 @@ def test_a_file_that_is_not_wanted_in_the_manifest_is_fetched_once_soon(world: W
     program.ask("POST", said.url, json=asked, headers={})
     with world.archive.store.database.read() as tx:
         assert len(list(tx.execute(select(SHARE_FILE)))) == 1
+
+
+@pytest.mark.parametrize("how", ["ended", "over"])
+def test_a_file_that_was_left_ends_with_its_link(world: World, how: str) -> None:
+    said, program = shl.read_link(world.share(hours=1)[0]), Elsewhere(world)
+    world.clock.time = NOON + timedelta(minutes=55)
+    asked = {"recipient": "x", "embeddedLengthMax": 100}
+    [file] = program.ask("POST", said.url, json=asked, headers={}).json()["files"]
+    if how == "ended":
+        [public_id] = re.findall(r"/me/shares/(\w+)/end", world.person.get("/me/shares").text)
+        world.person.ask("POST", f"/me/shares/{public_id}/end", headers=OURS)
+    else:
+        world.clock.time = NOON + timedelta(hours=1)
+    assert program.get(file["location"], headers={}).status_code == 404
 
 
 @pytest.mark.parametrize(

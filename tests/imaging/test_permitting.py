@@ -18,7 +18,7 @@ from huitong.access.model import Asker, Role
 from huitong.access.work import Work
 from huitong.base.errors import BadRequest, NotAllowed, NotFound
 from huitong.directory.actions import read_directory
-from huitong.imaging import actions
+from huitong.imaging import actions, permitting
 from huitong.people import actions as people
 from huitong.people import rights
 from huitong.people.adt import Effect, VisitChange
@@ -226,6 +226,27 @@ def test_breaking_the_glass_opens_for_one_doctor_for_four_hours_and_is_told(ward
     clock.time = NOON + timedelta(hours=4, minutes=1)
     ward.archive.store.once("access.remembered", dict).forget()
     assert not ward.sees(DOCTOR)
+
+
+def test_what_is_taken_away_while_a_list_is_decided_is_not_remembered(
+    ward: Ward, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rights.break_glass(ward.work(DOCTOR), ward.person, "车祸昏迷，需要既往影像")
+    supervisor = ward.work(staff(Role.SUPERVISOR, institution=None))
+    [waiting] = rights.emergencies(supervisor)
+    read = permitting._of_uids
+
+    def and_then_reviewed(*asked: Any) -> Any:
+        rows = read(*asked)
+        rights.review(supervisor, waiting.pk, "unjustified")
+        return rows
+
+    monkeypatch.setattr(permitting, "_of_uids", and_then_reviewed)
+    query = Query(Level.STUDY, (Condition("0020000D", Match.EQUAL, (ward.there,)),))
+    assert actions.list_studies(ward.work(DOCTOR), query)[0]  # as it was when the list began
+    for institution in ("TAIYUAN", None):
+        with pytest.raises(NotFound):
+            actions.show_study(ward.work(DOCTOR), ward.there, institution)
 
 
 @pytest.mark.parametrize("role", sorted(set(Role) - {Role.DOCTOR}))

@@ -204,6 +204,20 @@ def test_whom_the_provider_proves_is_asked_for_no_other_password(tmp_path: Path,
         assert accounts.give_code(first.secret, code, "127.0.0.1").session.stage is Stage.FULL
 
 
+def test_whom_the_provider_proved_is_not_signed_in_to_what_was_unbound_or_changed_meanwhile(
+    archive: TestArchive, table: Table
+) -> None:
+    accounts, operator, somebody = archive.access.accounts, archive.access.local(), _provided("7", user="zhang")
+    for change in (
+        lambda: accounts.set_roles(operator, "zhang", frozenset({Role.CLERK})),
+        lambda: accounts.unbind(operator, "zhang"),
+    ):
+        account = _account(archive, somebody, table)
+        change()
+        with pytest.raises(SignInFailed):
+            accounts.begin_provided(account, somebody, "127.0.0.1", "", strong=True)
+
+
 def test_signing_out_says_whose_session_it_was_there(archive: TestArchive, table: Table) -> None:
     accounts = archive.access.accounts
     account = _account(archive, _provided("7", user="zhang"), table)

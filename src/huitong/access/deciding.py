@@ -59,7 +59,7 @@ class Fact(StrEnum):
     SELF = "self"
     #: The asker is the guardian, and the person under 14.
     GUARDIAN = "guardian"
-    #: The asker's link is of this study, which is still the person's who shared it.
+    #: The asker's link is of this study, which is still the person's, and was made by that person or a guardian still.
     SHARED = "shared"
 
 

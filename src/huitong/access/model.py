@@ -71,6 +71,8 @@ class Asker:
     session: str = ""
     #: Of a link (`Kind.SHARE`): institution and UID of the one study that it opens.
     study: tuple[str, str] = ("", "")
+    #: Of a link: exchange id of who made it, the person or a guardian; empty where the operator did.
+    sharer: str = ""
 
     def has(self, *roles: Role) -> bool:
         """Whether they have one of these roles."""

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from huitong.access.actions import Access
 from huitong.access.doors import heads, openid, shl, smart
 from huitong.access.work import Work
-from huitong.app import fhir, health, limits
+from huitong.app import fhir, health, limits, numbers
 from huitong.base import log as logs
 from huitong.base import metrics
 from huitong.directory.doors import fhir as directory_fhir
@@ -42,6 +42,7 @@ def fhir_types(store: Store, access: Access) -> tuple[ResourceType[Work], ...]:
 
 def http_routes(store: Store, access: Access, associations: Callable[[], int]) -> list[BaseRoute]:
     """All but DICOMweb and FHIR; `app.paths` has the decision that stands before each."""
+    numbers.bound()
     resources = [each.name for each in fhir_types(store, access)]
     return [
         *health.routes(store, associations),

@@ -18,9 +18,9 @@ class SignIn:
     source: str
     #: Failures in a row after which an account is refused.
     account_failures: int
-    #: The same for all sign-ins from one address.
+    #: Failures of all sign-ins from one address after which it is refused; a sign-in that succeeds forgives no others.
     address_failures: int
-    #: For so long after the last failure.
+    #: For so long after the last failure of an account, and the first of an address.
     locked_s: int
     #: Characters.
     min_password: int

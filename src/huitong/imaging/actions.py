@@ -124,11 +124,11 @@ def find(work: Work, query: Query) -> Found:
 def _find(work: Work, query: Query) -> Found:
     settings = work.store.settings
     limit = min(query.limit or settings.page_rows, settings.page_rows_limit)
-    bounds = {"limit": limit, "count_limit": settings.count_limit}
+    bounds, epoch = {"limit": limit, "count_limit": settings.count_limit}, permitting.epoch_of(work)
     with work.store.database.reading() as session:
         if query.institution is None:
             query = persons.by_person(session, query, settings.exchange_issuer)
-        seen = permitting.seen(session, work, query)
+        seen = permitting.seen(session, work, query, epoch)
         if query.level is Level.SERIES:
             return finding.find_series(session, query, seen, settings.exchange_issuer, **bounds)
         if query.level is Level.INSTANCE:
@@ -145,11 +145,11 @@ def _find(work: Work, query: Query) -> Found:
 def list_studies(work: Work, query: Query) -> tuple[list[StudyRow], Found]:
     """The same search as typed rows for pages, of every sender; `Found.rows` is empty."""
     settings = work.store.settings
-    limit = min(query.limit or settings.page_rows, settings.page_rows_limit)
+    limit, epoch = min(query.limit or settings.page_rows, settings.page_rows_limit), permitting.epoch_of(work)
     with work.store.database.reading() as session:
         query = persons.by_person(session, query, settings.exchange_issuer)
         plan = study_plan(session.kind, query, every_sender=True)
-        permitting.seen(session, work, query, every_sender=True).narrow(plan)
+        permitting.seen(session, work, query, epoch, every_sender=True).narrow(plan)
         hits = search.find_studies(session, plan, query, limit=limit, count_limit=settings.count_limit)
         known = people.exchange_ids(session, (r["patient_pk"] for r in hits.rows if r["patient_pk"] is not None))
     rows = [lookups.study_row_of(r, known.get(r["patient_pk"], "")) for r in hits.rows]

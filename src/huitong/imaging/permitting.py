@@ -159,13 +159,14 @@ class Seen:
             plan.pks = []
 
 
-def seen(session: Session, work: Work, query: Query, *, every_sender: bool = False) -> Seen:
+def seen(session: Session, work: Work, query: Query, epoch: int, *, every_sender: bool = False) -> Seen:
     """What of the answers to the query the asker may see.
 
     A query that names persons by exchange id, or studies by UID, is answered with those that were each decided; one
-    that names none with the own institution's; residents have their own studies, whatever they ask.
+    that names none with the own institution's; residents have their own studies, whatever they ask. `epoch` is that of
+    what is remembered (`epoch_of`), before the session has read anything.
     """
-    asker, epoch = work.asker, remembered(work.store).epoch
+    asker = work.asker
     if asker.kind in FREE:
         return Seen()
     if asker.kind is Kind.SHARE:
@@ -178,12 +179,17 @@ def seen(session: Session, work: Work, query: Query, *, every_sender: bool = Fal
     elif (uids := _uids(query)) is not None:
         if not every_sender and all(_as_shown(work, uid, query.institution) for uid in uids):
             return Seen()
-        pks = _allowed(work, session, rows := _of_uids(session, uids), every_sender=every_sender)
+        pks = _allowed(work, session, rows := _of_uids(session, uids), epoch, every_sender=every_sender)
         _remember_nearest(work, rows, set(pks), epoch)
         return Seen(pks=pks)
     else:
         return _own(work)
-    return Seen(pks=_allowed(work, session, rows, every_sender=every_sender))
+    return Seen(pks=_allowed(work, session, rows, epoch, every_sender=every_sender))
+
+
+def epoch_of(work: Work) -> int:
+    """To be asked before a list reads its first row: where a right is taken away after it, nothing is remembered."""
+    return remembered(work.store).epoch
 
 
 def _remember_nearest(work: Work, rows: Sequence[Any], pks: set[int], epoch: int) -> None:
@@ -231,10 +237,9 @@ def _of_uids(session: Session, uids: Sequence[str]) -> list[Any]:
     return session.rows(f"SELECT {_COLUMNS} FROM study WHERE {among} ORDER BY pk LIMIT {_OF_PERSON}", values.named)
 
 
-def _allowed(work: Work, session: Session, rows: Sequence[Any], *, every_sender: bool) -> list[int]:
+def _allowed(work: Work, session: Session, rows: Sequence[Any], epoch: int, *, every_sender: bool) -> list[int]:
     """Keys of those that the asker may see; one of each UID unless of `every_sender`."""
-    memory = remembered(work.store)
-    epoch, found = memory.epoch, dict[str, list[int]]()
+    memory, found = remembered(work.store), dict[str, list[int]]()
     known = {row["pk"] for row in rows if memory.get((work.asker, row["institution"], row["study_uid"]))}
     new = [row for row in rows if row["pk"] not in known]
     related = _related(work, session, new) if new or not rows else {}

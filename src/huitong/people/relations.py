@@ -62,8 +62,7 @@ def _gather(session: Session, asker: Asker, sql: str, wanted: dict[str, Any], no
         facts.add(Fact.OPEN_VISIT)
     if asker.kind is Kind.PERSON:
         facts |= _own(session, asker, who, said, now)
-    # A share of a record that a split has given to somebody else since opens nothing.
-    if asker.kind is Kind.SHARE and any(row["exchange_id"] == asker.person for row in who):
+    if asker.kind is Kind.SHARE and _is_shared(session, asker, who, said):
         facts.add(Fact.SHARED)
     current = next((row["exchange_id"] for row in who if row["into_pk"] is None), "")
     consented = frozenset(row["a"] for row in said.get("consent", ()))
@@ -91,6 +90,18 @@ def _own(session: Session, asker: Asker, who: list[Any], said: dict[str, list[An
     if _is_guarded(who, now) and any(row["a"] in mine for row in said.get("guardian", ())):
         facts.add(Fact.GUARDIAN)
     return facts
+
+
+def _is_shared(session: Session, asker: Asker, who: list[Any], said: dict[str, list[Any]]) -> bool:
+    """Whether the record is still the person's whose study was shared, and the sharer that person or still a guardian.
+
+    A split may have made either somebody else. A guardian's link outlives the 14th birthday, until its own end.
+    """
+    ids = {row["exchange_id"] for row in who}
+    if asker.person not in ids or not asker.sharer or asker.sharer in ids:
+        return asker.person in ids
+    theirs = set(ids_of(session, asker.sharer))
+    return any(row["a"] in theirs for row in said.get("guardian", ()))
 
 
 def _is_guarded(who: list[Any], now: datetime) -> bool:

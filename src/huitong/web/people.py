@@ -113,7 +113,7 @@ class PeoplePages:
         work = self._registrar(request)
         form = await request.form()
         event = str(form.get("event", ""))
-        if not event.isdecimal():
+        if not event.isdecimal() or len(event) > 18:
             raise BadRequest("which join?")
         await to_thread.run_sync(actions.split, work, int(event), str(form.get("note", "")))
         return RedirectResponse(f"/person/{request.path_params['exchange_id']}", 303)

@@ -79,8 +79,9 @@ class Search:
     def period(self, today: date) -> tuple[str, str]:
         """(from, to) as DA values, either empty for an open end."""
         since, until = dicom_date(self.since), dicom_date(self.until)
-        if since is None and until is None and self.days.isdecimal() and 0 < int(self.days) < 36500:
-            since, until = today - timedelta(days=int(self.days) - 1), today
+        days = int(self.days) if self.days.isdecimal() and len(self.days) < 6 else 0
+        if since is None and until is None and 0 < days < 36500:
+            since, until = today - timedelta(days=days - 1), today
         return (since.strftime("%Y%m%d") if since else "", until.strftime("%Y%m%d") if until else "")
 
     def query(self, today: date) -> Query:

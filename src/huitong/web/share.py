@@ -24,7 +24,7 @@ from huitong.access.model import Kind
 from huitong.access.sharing.model import Opened, Share, Wish, WrongPasscode
 from huitong.access.work import Work
 from huitong.base.caller import host_of
-from huitong.base.errors import BadRequest, LinkEnded, NotSignedIn
+from huitong.base.errors import BadRequest, LinkEnded, NotSignedIn, PasswordToChoose
 from huitong.catalog.sharing import SHARING
 from huitong.imaging.actions import list_studies, share_study, study_to_share
 from huitong.imaging.model import StudyRow
@@ -140,6 +140,8 @@ class SharePages:
             self.place.access.by_session(cookie, host)
         except NotSignedIn:
             return False
+        except PasswordToChoose:  # about to be, in this browser
+            return True
         return True
 
     def _page(self, request: Request, template: str, **values: Any) -> Response:

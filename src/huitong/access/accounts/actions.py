@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from huitong.access import auditing
 from huitong.access.accounts import records, secrets
 from huitong.access.accounts.model import Account, Session, Stage, folded_name
-from huitong.access.accounts.signing_in import REFUSED, SigningIn
+from huitong.access.accounts.signing_in import REFUSED, SigningIn, of_address
 from huitong.access.accounts.telling import tell
 from huitong.access.auditing import Looked
 from huitong.access.deciding import Action, Subject, decide
@@ -33,6 +33,7 @@ class Accounts(SigningIn):
         """All sessions of whoever asks but the one in which they ask. Raises NotAllowed."""
         own(work)
         with self._store.database.write() as tx:
+            self._lock(tx, work.asker.name)
             self._end(tx, work, work.asker.name, _others(tx, work))
         self.sessions.forget()
 
@@ -45,9 +46,14 @@ class Accounts(SigningIn):
         """One of this account's; others are left alone. Raises NotAllowed."""
         _own_or_admin(work, name)
         with self._store.database.write() as tx:
+            self._lock(tx, name)
             own = {each.public_id for each in records.sessions_of(tx, folded_name(name))}
             self._end(tx, work, name, sorted(own & {public_id}))
         self.sessions.forget()
+
+    def _lock(self, tx: Connection, name: str) -> None:
+        """No sign-in of the account is half done, and none goes on before this transaction is committed."""
+        self._store.database.lock(tx, [f"account:{folded_name(name)}"])
 
     def _end(self, tx: Connection, work: Work, name: str, public_ids: list[str]) -> None:
         records.end_sessions(tx, public_ids)
@@ -89,7 +95,7 @@ class Accounts(SigningIn):
             raise BadRequest("an account has a name, and either roles or a person")
         kind, hashed = (Kind.PERSON if person else Kind.STAFF), secrets.password_hash(password)
         with self._store.database.write() as tx:
-            self._store.database.lock(tx, [f"account:{folded}"])
+            self._lock(tx, folded)
             if records.account(tx, folded) is not None:
                 raise BadRequest(f"there is an account {folded!r}")
             records.add_account(
@@ -133,6 +139,10 @@ class Accounts(SigningIn):
         if not (secrets.password_is(old, kept) and allowed):
             self._refused(account, "password", work.host, work.now(), allowed=allowed)
             raise NotSignedIn(REFUSED)
+        with self._store.database.write() as tx:
+            self._store.database.lock(tx, self._limits(work.asker.name, work.host))
+            records.set_failures(tx, f"account:{work.asker.name}", 0, 0)
+            records.forgive(tx, of_address(work.host))
 
     def begin_totp(self, work: Work, password: str) -> None:
         """The session of whoever asks has a new authenticator that awaits its first code.
@@ -141,8 +151,6 @@ class Accounts(SigningIn):
         """
         self._check_own(work, work.asker.name, password)
         with self._store.database.write() as tx:
-            for subject in self._limits(work.asker.name, work.host):
-                records.set_failures(tx, subject, 0, 0)
             records.enrol(tx, work.asker.session, self._sealing.seal(secrets.new_totp(), work.asker.name))
 
     def enrolling(self, work: Work) -> str:
@@ -160,12 +168,14 @@ class Accounts(SigningIn):
         name, at = work.asker.name, work.now()
         allowed = self._attempt(name, work.host, at)
         with self._store.database.write() as tx:
+            self._store.database.lock(tx, self._limits(name, work.host))
             key = self._sealing.open(_enrolling(tx, work), name)
             step = secrets.totp_step(key, code, at) if key else None
             good = allowed and step is not None and records.take_step(tx, name, step)
             account = records.account(tx, name)
             if good:
                 records.enrol(tx, work.asker.session, "")
+                records.forgive(tx, of_address(work.host))
         if not good:
             self._refused(account, "code", work.host, at, allowed=allowed)
             raise NotSignedIn(REFUSED)
@@ -189,6 +199,7 @@ class Accounts(SigningIn):
         if not issuer or not 1 <= len(sub) <= 255:
             raise BadRequest("there is no provider in the settings (`oidc_issuer`), or no sub of 1 to 255 characters")
         with self._store.database.write() as tx:
+            self._lock(tx, folded)
             account = _existing(records.account(tx, folded), folded)
             if openid.bound(tx, issuer, sub) is not None or openid.is_bound(tx, issuer, account.pk):
                 raise BadRequest("the account or the sub is bound already")
@@ -200,6 +211,7 @@ class Accounts(SigningIn):
         keep(work)
         issuer, folded = self._store.settings.oidc_issuer, folded_name(name)
         with self._store.database.write() as tx:
+            self._lock(tx, folded)
             account = _existing(records.account(tx, folded), folded)
             if not openid.unbind(tx, issuer, account.pk):
                 raise NotFound(f"{folded} is not bound")
@@ -222,6 +234,7 @@ class Accounts(SigningIn):
         """Whatever is changed, who was signed in signs in anew, but in the session in which the owner changes it."""
         folded = folded_name(name)
         with self._store.database.write() as tx:
+            self._lock(tx, folded)
             account = _existing(records.account(tx, folded), folded)
             if "roles" in values and account.kind is not Kind.STAFF:
                 raise BadRequest("a resident has no roles")
@@ -230,8 +243,7 @@ class Accounts(SigningIn):
             mine = folded == work.asker.name
             ended = _others(tx, work) if mine else [each.public_id for each in records.sessions_of(tx, folded)]
             records.end_sessions(tx, ended)
-            for subject in self._limits(folded, work.host) if mine else [f"account:{folded}"]:
-                records.set_failures(tx, subject, 0, 0)
+            records.set_failures(tx, f"account:{folded}", 0, 0)
             said = {"roles": values["roles"].split()} if "roles" in values else {}
             tell(tx, work, fact, account, **said)
         self.sessions.forget()

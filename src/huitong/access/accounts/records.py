@@ -78,6 +78,12 @@ def sessions_of(tx: Connection, name: str) -> list[Session]:
     return _sessions(tx, ACCOUNT.c.name == name)
 
 
+def names_of(tx: Connection, public_ids: Iterable[str]) -> list[str]:
+    """Of the accounts whose sessions these are."""
+    named = select(ACCOUNT.c.name).join(SESSION, SESSION.c.account_pk == ACCOUNT.c.pk)
+    return list(tx.execute(named.where(SESSION.c.public_id.in_(list(public_ids))).distinct()).scalars())
+
+
 def _sessions(tx: Connection, condition: Any) -> list[Session]:
     s = SESSION.c
     own = (s.public_id, s.stage, s.host, s.began_at_ms, s.used_at_ms, s.totp_secret.label("enrolling"), s.device)
@@ -116,10 +122,18 @@ def forget_before(tx: Connection, sessions_ms: int, failures_ms: int) -> None:
     tx.execute(delete(SIGN_IN_FAILURE).where(SIGN_IN_FAILURE.c.last_at_ms < failures_ms))
 
 
-def failures(tx: Connection, subject: str, since_ms: int) -> int:
-    """In a row, the last of them not before `since_ms`."""
+def failures(tx: Connection, subject: str, since_ms: int) -> tuple[int, int]:
+    """How many, and since or until when they count; none where that is before `since_ms`."""
     f = SIGN_IN_FAILURE.c
-    return tx.execute(select(f.failures).where(f.subject == subject, f.last_at_ms >= since_ms)).scalar() or 0
+    counted = select(f.failures, f.last_at_ms).where(f.subject == subject, f.last_at_ms >= since_ms)
+    row = tx.execute(counted).first()
+    return (0, 0) if row is None else (row.failures, row.last_at_ms)
+
+
+def forgive(tx: Connection, subject: str) -> None:
+    """One of the failures was none; the others stay."""
+    f = SIGN_IN_FAILURE.c
+    tx.execute(update(SIGN_IN_FAILURE).where(f.subject == subject, f.failures > 0).values(failures=f.failures - 1))
 
 
 def set_failures(tx: Connection, subject: str, count: int, at_ms: int) -> None:

@@ -7,8 +7,12 @@ An attempt is counted before its password is looked at, so that many at once are
 from __future__ import annotations
 
 import secrets as random
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
 
 from huitong.access import auditing
 from huitong.access.accounts import demo, records, secrets
@@ -18,7 +22,7 @@ from huitong.access.accounts.sessions import Sessions
 from huitong.access.accounts.telling import of_account, tell
 from huitong.access.deciding import Decision
 from huitong.access.openid import records as openid
-from huitong.access.openid.model import Provided
+from huitong.access.openid.model import Provided, Reason, SignInFailed
 from huitong.access.work import Work
 from huitong.base.clock import Clock, milliseconds
 from huitong.base.errors import BadRequest, NotSignedIn
@@ -51,12 +55,18 @@ class SigningIn:
         name, at = folded_name(name), self._clock()
         allowed = self._attempt(name, host, at)
         with self._store.database.read() as tx:
-            account, (kept, _) = records.account(tx, name), records.secrets_of(tx, name)
+            account, (kept, key) = records.account(tx, name), records.secrets_of(tx, name)
         right = secrets.password_is(password, kept) and (password != demo.PASSWORD or self._store.settings.demo)
-        if not (allowed and right and account is not None and account.active):
-            self._refused(account, "disabled" if right else "password", host, at, allowed=allowed)
-            raise NotSignedIn(REFUSED)
-        return self._begin(account, self._first_stage(account), host, at, device)
+        if allowed and right and account is not None and account.active:
+            stage = self._first_stage(account)
+            with self._beginning(self._limits(name, host), at) as tx:
+                # The password may have been changed, or the account, while this one was looked at.
+                if (records.account(tx, name), records.secrets_of(tx, name)) == (account, (kept, key)):
+                    records.forgive(tx, of_address(host))
+                    return self._begin(tx, account, stage, host, at, device)
+            right = False
+        self._refused(account, "disabled" if right else "password", host, at, allowed=allowed)
+        raise NotSignedIn(REFUSED)
 
     def of_demo(self) -> list[Account]:
         """The demo's accounts that there are, to be offered at sign-in; none without the setting `demo`."""
@@ -67,27 +77,49 @@ class SigningIn:
             return [each for each in found if each is not None and each.active]
 
     def give_code(self, secret: str, code: str, host: str) -> SignedIn:
-        """The second step: a code of the authenticator, or the first of one that is enrolled. Raises NotSignedIn."""
+        """The second step: a code of the authenticator, or the first of one that is enrolled. Raises NotSignedIn.
+
+        Where one is enrolled, all other sessions of the account end, those half begun too.
+        """
         waiting, at = self.waiting(secret), self._clock()
-        account = waiting.account
+        account, enrols = waiting.account, waiting.stage is Stage.ENROL
         allowed = self._attempt(account.name, host, at)
-        with self._store.database.write() as tx:
+        with self._beginning(self._limits(account.name, host), at) as tx:
+            self._must_be_there(tx, secret)
             kept = records.secrets_of(tx, account.name)[1]
-            key = waiting.enrolling or self._sealing.open(kept, account.name)
+            # Where another sign-in has enrolled one meanwhile, nobody knows whose this one is.
+            key = self._sealing.open(kept, account.name) if not enrols else "" if kept else waiting.enrolling
             step = secrets.totp_step(key, code, at) if key else None
             good = allowed and step is not None and records.take_step(tx, account.name, step)
-            provided = openid.is_session(tx, waiting.public_id)
             if good:
-                records.end_sessions(tx, [waiting.public_id])
-            if good and not is_sealed(kept):  # enrolled now, or before there was a key
-                records.change_account(tx, account.name, totp_secret=self._sealing.seal(key, account.name))
-            if good and waiting.stage is Stage.ENROL:
-                tell(tx, self._work(account, waiting.public_id, host, at), "totp_enrolled", account)
+                signed_in = self._go_on(tx, waiting, key, host, at)
         if not good:
             self._refused(account, "code", host, at, allowed=allowed)
             raise NotSignedIn(REFUSED)
-        stage = Stage.FULL if provided else _last_stage(account)
-        return self._begin(replace(account, has_totp=True), stage, host, at, waiting.device, after=waiting.public_id)
+        if enrols:
+            self.sessions.forget()
+        return signed_in
+
+    def _go_on(self, tx: Connection, waiting: Session, key: str, host: str, at: datetime) -> SignedIn:
+        """After a right code of the authenticator with this key."""
+        account = waiting.account
+        stage = Stage.FULL if openid.is_session(tx, waiting.public_id) else _last_stage(account)
+        ended = [waiting.public_id]
+        if waiting.stage is Stage.ENROL:
+            ended = [each.public_id for each in records.sessions_of(tx, account.name)]
+            tell(tx, self._work(account, waiting.public_id, host, at), "totp_enrolled", account)
+        records.end_sessions(tx, ended)
+        if not is_sealed(records.secrets_of(tx, account.name)[1]):  # enrolled now, or before there was a key
+            records.change_account(tx, account.name, totp_secret=self._sealing.seal(key, account.name))
+        records.forgive(tx, of_address(host))
+        account = replace(account, has_totp=True)
+        return self._begin(tx, account, stage, host, at, waiting.device, after=waiting.public_id)
+
+    @staticmethod
+    def _must_be_there(tx: Connection, secret: str) -> None:
+        """Raises NotSignedIn where the sign-in under way has been ended, or another request was quicker."""
+        if records.session(tx, secrets.digest(secret)) is None:
+            raise NotSignedIn("sign in anew")
 
     def choose_password(self, secret: str, password: str, host: str) -> SignedIn:
         """The last step, where somebody else knows the password; every other session of the account ends.
@@ -100,15 +132,15 @@ class SigningIn:
             kept, _ = records.secrets_of(tx, account.name)
         if secrets.password_is(password, kept):
             raise BadRequest("the password is the one that somebody else knows")
-        with self._store.database.write() as tx:
-            self._store.database.lock(tx, [f"account:{account.name}"])
-            if records.session(tx, secrets.digest(secret)) is None:  # another request was quicker
-                raise NotSignedIn("sign in anew")
+        with self._beginning([f"account:{account.name}"], at) as tx:
+            self._must_be_there(tx, secret)
             records.change_account(tx, account.name, password_hash=hashed, password_known=0)
             records.end_sessions(tx, [each.public_id for each in records.sessions_of(tx, account.name)])
             tell(tx, self._work(account, waiting.public_id, host, at), "password_set", account)
+            account = replace(account, password_known=False)
+            signed_in = self._begin(tx, account, Stage.FULL, host, at, waiting.device)
         self.sessions.forget()
-        return self._begin(replace(account, password_known=False), Stage.FULL, host, at, waiting.device)
+        return signed_in
 
     def awaits_password(self, secret: str) -> bool:
         """Whether this sign-in has only another password to be chosen before it opens something."""
@@ -120,16 +152,23 @@ class SigningIn:
     def begin_provided(self, account: Account, provided: Provided, host: str, device: str, *, strong: bool) -> SignedIn:
         """A session of somebody whom a provider has proved; `strong`: with a second factor, so that ours is not asked.
 
-        Only for `access.openid`, which has looked at the proof.
+        Only for `access.openid`, which has looked at the proof. Raises SignInFailed where the account has been changed
+        since, or is another's.
         """
         proved = replace(account, password_known=False)  # no password was asked for
-        stage = Stage.FULL if strong else self._first_stage(proved)
-        return self._begin(account, stage, host, self._clock(), device, provided=provided)
+        stage, at = Stage.FULL if strong else self._first_stage(proved), self._clock()
+        with self._beginning([f"account:{account.name}"], at) as tx:
+            bound = openid.bound(tx, provided.issuer, provided.sub)
+            if bound is None or bound[0] != account.name or records.account(tx, account.name) != account:
+                raise SignInFailed(Reason.STALE, f"{account.name} was changed or unbound a moment ago")
+            return self._begin(tx, account, stage, host, at, device, provided=provided)
 
     def end_provided(self, issuer: str, sub: str, sid: str) -> int:
         """The provider has ended a session (`sid`), or all of somebody's: so many ended here."""
         with self._store.database.write() as tx:
-            ended = openid.sessions(tx, issuer, sub, sid)
+            names = records.names_of(tx, openid.sessions(tx, issuer, sub, sid))
+            self._store.database.lock(tx, [f"account:{each}" for each in names])
+            ended = openid.sessions(tx, issuer, sub, sid)  # one may have gone on from its first step meanwhile
             records.end_sessions(tx, ended)
             openid.end_sessions(tx, ended)
         self.sessions.forget()
@@ -143,7 +182,7 @@ class SigningIn:
         if account is None:
             if allowed:
                 with self._store.database.write() as tx:
-                    records.touch_failures(tx, f"address:{host}")
+                    records.touch_failures(tx, of_address(host))
             return
         work = self._work(account, "", host, at)
         if allowed:
@@ -182,18 +221,35 @@ class SigningIn:
         with self._store.database.write() as tx:
             self._store.database.lock(tx, limits)
             before = {subject: records.failures(tx, subject, since_ms) for subject in limits}
-            allowed = all(before[subject] < limit for subject, limit in limits.items())
+            allowed = all(before[subject][0] < limit for subject, limit in limits.items())
             if allowed:  # what is refused anyway must not make the wait longer
-                for subject, count in before.items():
-                    records.set_failures(tx, subject, count + 1, milliseconds(at))
+                for subject, (count, at_ms) in before.items():
+                    # Of an address from the first: a hospital is one, and has no quarter of an hour without a mistake.
+                    since = at_ms if count and subject == of_address(host) else milliseconds(at)
+                    records.set_failures(tx, subject, count + 1, since)
         return allowed
 
     @staticmethod
     def _limits(name: str, host: str) -> dict[str, int]:
-        return {f"account:{name}": SIGN_IN.account_failures, f"address:{host}": SIGN_IN.address_failures}
+        return {f"account:{name}": SIGN_IN.account_failures, of_address(host): SIGN_IN.address_failures}
+
+    @contextmanager
+    def _beginning(self, locks: Iterable[str], at: datetime) -> Iterator[Connection]:
+        """A transaction in which a session begins, under these locks.
+
+        What is out of date is forgotten first, by all alike: after a line of the audit, one could wait for another.
+        """
+        at_ms = milliseconds(at)
+        oldest_ms = at_ms - round(self._store.settings.session_s * 1000)
+        with self._store.database.write() as tx:
+            self._store.database.lock(tx, locks)
+            records.forget_before(tx, oldest_ms, at_ms - SIGN_IN.locked_s * 1000)
+            openid.forget_before(tx, oldest_ms)
+            yield tx
 
     def _begin(
         self,
+        tx: Connection,
         account: Account,
         stage: Stage,
         host: str,
@@ -203,36 +259,33 @@ class SigningIn:
         after: str = "",
         provided: Provided | None = None,
     ) -> SignedIn:
-        """`after`: public id of the first step, whose session this one goes on."""
+        """In the transaction that has made sure, under the lock of the account, that all is still as it was proved.
+
+        `after`: public id of the first step, whose session this one goes on.
+        """
         secret, public_id = secrets.new_secret(), random.token_hex(8)
         enrolling = secrets.new_totp() if stage is Stage.ENROL else ""
-        settings, at_ms = self._store.settings, milliseconds(at)
-        with self._store.database.write() as tx:
-            oldest_ms = at_ms - round(settings.session_s * 1000)
-            records.forget_before(tx, oldest_ms, at_ms - SIGN_IN.locked_s * 1000)
-            openid.forget_before(tx, oldest_ms)
-            openid.carry_on(tx, after, public_id)
-            if provided is not None:
-                openid.add_session(tx, public_id, provided, at_ms)
-            if stage is Stage.FULL:
-                for subject in (f"account:{account.name}", f"address:{host}"):
-                    records.set_failures(tx, subject, 0, at_ms)
-            records.add_session(
-                tx,
-                public_id=public_id,
-                secret_sha256=secrets.digest(secret),
-                account_pk=account.pk,
-                stage=stage.value,
-                totp_secret=self._sealing.seal(enrolling, account.name) if enrolling else "",
-                host=host,
-                device=device,
-                began_at_ms=at_ms,
-                used_at_ms=at_ms,
-            )
-            if stage is Stage.FULL:
-                by = "provider" if provided else "authenticator" if account.has_totp else "password"
-                looked = of_account(_SIGN_IN, account, Decision(True, by, "HOPERAT"), device=device)
-                auditing.record_on(tx, self._work(account, public_id, host, at), looked)
+        at_ms = milliseconds(at)
+        openid.carry_on(tx, after, public_id)
+        if provided is not None:
+            openid.add_session(tx, public_id, provided, at_ms)
+        records.add_session(
+            tx,
+            public_id=public_id,
+            secret_sha256=secrets.digest(secret),
+            account_pk=account.pk,
+            stage=stage.value,
+            totp_secret=self._sealing.seal(enrolling, account.name) if enrolling else "",
+            host=host,
+            device=device,
+            began_at_ms=at_ms,
+            used_at_ms=at_ms,
+        )
+        if stage is Stage.FULL:
+            records.set_failures(tx, f"account:{account.name}", 0, at_ms)
+            by = "provider" if provided else "authenticator" if account.has_totp else "password"
+            looked = of_account(_SIGN_IN, account, Decision(True, by, "HOPERAT"), device=device)
+            auditing.record_on(tx, self._work(account, public_id, host, at), looked)
         return SignedIn(Session(public_id, account, stage, host, at, at, enrolling, device), secret)
 
     def sign_out(self, secret: str, host: str = "") -> str | None:
@@ -252,6 +305,11 @@ class SigningIn:
                 auditing.record_on(tx, work, of_account(_SIGN_OUT, found.account, Decision(True, "session", "HOPERAT")))
         self.sessions.forget()
         return hint
+
+
+def of_address(host: str) -> str:
+    """What the failures of an address are counted under."""
+    return f"address:{host}"
 
 
 def _last_stage(account: Account) -> Stage:

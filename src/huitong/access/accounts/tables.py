@@ -59,6 +59,7 @@ SIGN_IN_FAILURE = Table(
     #: "account:" and a name, known or not, or "address:" and one.
     Column("subject", Words, primary_key=True),
     Column("failures", Integer, nullable=False),
+    #: Of an account the last of them, of an address the first.
     Column("last_at_ms", BigInteger, nullable=False),
 )
 Index("sign_in_failure_by_time", SIGN_IN_FAILURE.c.last_at_ms)

@@ -39,10 +39,10 @@ def routes(access: Access, settings: Settings) -> list[BaseRoute]:
         try:
             asked = shl.read_request(await _body(request))
             given = request.path_params["secret"], asked.passcode, host_of(request), asked.recipient
-            file = await run_sync(access.sharing.open_file, *given)
+            share, file = await run_sync(access.sharing.open_file, *given)
             if asked.embedded_most is None or len(file) <= asked.embedded_most:
                 return _json(200, shl.manifest(FHIR_JSON, embedded=file))
-            secret = await run_sync(access.sharing.leave_file, file)
+            secret = await run_sync(access.sharing.leave_file, share, file)
             origin = settings.public_url.rstrip("/") or f"{request.url.scheme}://{request.url.netloc}"
             return _json(200, shl.manifest(FHIR_JSON, location=f"{origin}{PATH}file/{secret}"))
         except WrongPasscode as wrong:

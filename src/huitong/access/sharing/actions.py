@@ -121,30 +121,31 @@ class Sharing:
         self._audit(share.asker(public_id), host, _opening(share, "share"))
         return Opened(share, until, cookie)
 
-    def open_file(self, secret: str, passcode: str, host: str, recipient: str) -> str:
-        """The encrypted file, for a program on behalf of `recipient`. Raises LinkEnded, WrongPasscode."""
+    def open_file(self, secret: str, passcode: str, host: str, recipient: str) -> tuple[Share, str]:
+        """The share and its encrypted file, for a program on behalf of `recipient`. Raises LinkEnded, WrongPasscode."""
         share, file = self._admitted(records.by_manifest, secret, passcode, host, recipient)
         with self._store.database.write() as tx:
             records.count_opening(tx, share.pk, milliseconds(self._clock()))
         asker = share.asker(f"{share.public_id}-token")
         self._audit(asker, host, _opening(share, "share", recipient=recipient))
-        return file
+        return share, file
 
-    def leave_file(self, file: str) -> str:
+    def leave_file(self, share: Share, file: str) -> str:
         """For whoever wants no file in the manifest itself: a word by which it is fetched once, within minutes."""
         secret, now = new_secret(), self._clock()
         with self._store.database.write() as tx:
             records.forget_files(tx, milliseconds(now))
-            records.add_file(tx, secret, file, milliseconds(now + _FETCHED_WITHIN))
+            records.add_file(tx, secret, share.pk, file, milliseconds(now + _FETCHED_WITHIN))
         return secret
 
     def fetch_file(self, secret: str) -> str:
-        """What was left. Raises LinkEnded."""
+        """What was left, as long as its share is open. Raises LinkEnded."""
+        at = self._clock()
         with self._store.database.write() as tx:
-            file = records.take_file(tx, secret, milliseconds(self._clock()))
-        if file is None:
+            found = records.take_file(tx, secret, milliseconds(at))
+        if found is None or found[0].state(at) is not State.OPEN:
             raise LinkEnded()
-        return file
+        return found[1]
 
     def _admitted(self, find: _Find, secret: str, passcode: str, host: str, recipient: str) -> tuple[Share, str]:
         """The share and its file. Raises LinkEnded, WrongPasscode."""

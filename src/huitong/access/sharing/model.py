@@ -54,8 +54,15 @@ class Share:
 
     def asker(self, session: str) -> Asker:
         """Whoever holds it, in the session of this public id."""
-        study = (self.institution, self.study_uid)
-        return Asker(Kind.SHARE, self.public_id, self.label, person=self.person, session=session, study=study)
+        return Asker(
+            Kind.SHARE,
+            self.public_id,
+            self.label,
+            person=self.person,
+            session=session,
+            study=(self.institution, self.study_uid),
+            sharer=self.sharer,
+        )
 
 
 @dataclass(frozen=True, slots=True)

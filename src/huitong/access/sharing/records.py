@@ -86,15 +86,19 @@ def forget_sessions(write: Connection, before_ms: int) -> None:
     write.execute(delete(SHARE_SESSION).where(SHARE_SESSION.c.until_ms <= before_ms))
 
 
-def add_file(write: Connection, secret: str, file: str, until_ms: int) -> None:
-    write.execute(insert(SHARE_FILE).values(secret_sha256=digest(secret), file=file, until_ms=until_ms))
+def add_file(write: Connection, secret: str, share_pk: int, file: str, until_ms: int) -> None:
+    values = {"secret_sha256": digest(secret), "share_pk": share_pk, "file": file, "until_ms": until_ms}
+    write.execute(insert(SHARE_FILE).values(values))
 
 
-def take_file(write: Connection, secret: str, at_ms: int) -> str | None:
-    """It is there once."""
+def take_file(write: Connection, secret: str, at_ms: int) -> tuple[Share, str] | None:
+    """It is there once, with the share that it is of."""
     where = (SHARE_FILE.c.secret_sha256 == digest(secret), SHARE_FILE.c.until_ms > at_ms)
-    file: str | None = write.execute(delete(SHARE_FILE).where(*where).returning(SHARE_FILE.c.file)).scalar()
-    return file
+    wanted = delete(SHARE_FILE).where(*where).returning(SHARE_FILE.c.file, SHARE_FILE.c.share_pk)
+    row = write.execute(wanted).first()
+    if row is None:
+        return None
+    return _share(write.execute(select(SHARE).where(SHARE.c.pk == row.share_pk)).one()), row.file
 
 
 def forget_files(write: Connection, before_ms: int) -> None:

@@ -56,6 +56,7 @@ SHARE_FILE = Table(
     "share_file",
     METADATA,
     Column("secret_sha256", LargeBinary(32), primary_key=True),
+    Column("share_pk", ForeignKey("share.pk"), nullable=False),
     Column("file", Words, nullable=False),
     Column("until_ms", BigInteger, nullable=False),
 )

@@ -31,6 +31,8 @@ PREFIX = "huitong_at_"
 TOKEN_S = 300
 #: A token that was looked up is believed for so long: what is ended by the operator ends everywhere within it.
 _BELIEVED_S = 5.0
+_SECRET_BYTES = 32
+_CHARACTERS = len(PREFIX) + 43
 _CLIENT_ID = re.compile(r"[A-Za-z0-9._:/-]{1,255}")
 
 
@@ -41,7 +43,7 @@ class Systems:
         """`takes_part` says whether the directory has an institution of this code."""
         self._store, self._clock, self._takes_part = store, clock, takes_part
         self._keys = keys or Keys(clock)
-        self._known: Lru[str, tuple[Granted | None, float]] = Lru(10_000)
+        self._known: Lru[str, tuple[Granted, float]] = Lru(10_000)
 
     def give_token(
         self, assertion: str, scope: str, audience: str, host: str, certificate: Certificate = NO_CERTIFICATE
@@ -59,7 +61,7 @@ class Systems:
         if not self._takes_part(client.institution):
             raise TokenRefused("invalid_client", f"{client.client_id}: {client.institution} takes no part")
         scopes = granted(read_scopes(scope), client.scopes)
-        text = PREFIX + secrets.token_urlsafe(32)
+        text = PREFIX + secrets.token_urlsafe(_SECRET_BYTES)
         with self._store.database.write() as tx:
             records.forget(tx, now)
             taken = records.take_assertion(tx, client.pk, good.jti, good.until)
@@ -77,18 +79,26 @@ class Systems:
         None when it is not known, its time is over, or it is shown from elsewhere or without its certificate.
         """
         now = self._clock()
-        known = self._known.get(text)
-        if known is None or now.timestamp() >= known[1]:
-            with self._store.database.read() as tx:
-                known = records.token(tx, text), now.timestamp() + _BELIEVED_S
-            self._known.put(text, known)
-        found = known[0]
+        found = self._look(text, now.timestamp())
         if found is None or not found.client.active or now >= found.until:
             return None
         if found.client.networks and not is_within(host, found.client.networks):
             return None
         if found.certificate and found.certificate != certificate.sha256:
             return None
+        return found
+
+    def _look(self, text: str, at_s: float) -> Granted | None:
+        """From memory, or from the database. That there is none is not remembered: anybody can think of texts."""
+        if len(text) != _CHARACTERS:
+            return None
+        known = self._known.get(text)
+        if known is not None and at_s < known[1]:
+            return known[0]
+        with self._store.database.read() as tx:
+            found = records.token(tx, text)
+        if found is not None:
+            self._known.put(text, (found, at_s + _BELIEVED_S))
         return found
 
     def _client(self, client_id: str) -> Client | None:

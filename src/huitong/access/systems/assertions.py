@@ -48,7 +48,8 @@ def check(
         raise _refused(f"signed with {str(algorithm)[:20]!r}")
     if not isinstance(kid, str) or not kid:
         raise _refused("no kid")
-    client = client_of(str(unproved.get("iss", "")))
+    issuer = str(unproved.get("iss", ""))
+    client = client_of(issuer) if issuer.isascii() and issuer.isprintable() else None
     if client is None or not client.active:
         raise _refused("not a known client")
     if header.get("jku") not in (None, client.jwks_url):

@@ -96,4 +96,4 @@ def _client(row: Row[Any]) -> Client:
 
 
 def _digest(text: str) -> bytes:
-    return hashlib.sha256(text.encode()).digest()
+    return hashlib.sha256(text.encode("utf-8", "replace")).digest()  # JSON can hold halves of surrogate pairs

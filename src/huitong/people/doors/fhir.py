@@ -100,7 +100,7 @@ class Patients:
             raise BadRequest("_lastUpdated is not kept of persons")
         only = self._wanted_systems(asked.of("identifier"))
         conditions = [self._condition(each) for each in asked.conditions]
-        if asked.after and not asked.after.isdecimal():
+        if asked.after and not (asked.after.isdecimal() and len(asked.after) <= 18):
             raise BadRequest("_after is of no page of this search")
         page = actions.search(work, conditions, after=int(asked.after or 0), limit=asked.count)
         total = None if asked.after else page.total
