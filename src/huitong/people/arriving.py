@@ -51,8 +51,10 @@ def register_arrival(
 _LOOK_UP = "SELECT pk, said FROM patient WHERE issuer = :issuer AND number = :number"
 _ADD_PERSON = "INSERT INTO person(exchange_id) VALUES (:id) RETURNING pk"
 _ADD = """
-    INSERT INTO patient(issuer, number, person_pk, names, sex, birth_date, phones, address, mother_name, said, revision)
-    VALUES (:issuer, :number, :person, :names, :sex, :birth_date, :phones, :address, :mother_name, :said, 1)
+    INSERT INTO patient(issuer, number, person_pk, first_person_pk,
+        names, sex, birth_date, phones, address, mother_name, said, revision)
+    VALUES (:issuer, :number, :person, :person,
+        :names, :sex, :birth_date, :phones, :address, :mother_name, :said, 1)
     ON CONFLICT (issuer, number) DO NOTHING RETURNING pk
 """
 
