@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from huitong.catalog.matching import MATCHING
-from huitong.people.comparing import GUARDS, Score, keys_of, read, score, the_model
+from huitong.people.comparing import GUARDS, Score, Screen, bits_of, keys_of, read, score, the_model
 from huitong.people.model import Demographics
 
 PHONE, OTHER_PHONE = "13803511234", "13903519876"
@@ -179,6 +179,34 @@ def test_name_and_birthday_alone_never_join(name: str, born: str, sex: str, else
     first = person(name, born=born, sex=sex, phones=(PHONE,), address=HOME)
     second = person(name, born=born, sex=sex, phones=(OTHER_PHONE,) * elsewhere, address=OTHER_HOME * elsewhere)
     assert answer(score(first, second)) != "join"
+
+
+ASKED = bits_of(MATCHING.ask_probability)
+
+
+@given(ANYBODY, ANYBODY, st.floats(-40, 40))
+@settings(max_examples=1000, deadline=None)
+def test_who_is_ruled_out_scores_too_little(a: Demographics, b: Demographics, enough: float) -> None:
+    if Screen(a, enough).rules_out(b):
+        assert score(a, b).weight_bits < enough
+        assert set(a.certificates).isdisjoint(b.certificates)
+
+
+@pytest.mark.parametrize(("a", "b", "expected"), [row[1:] for row in WORKED], ids=[row[0] for row in WORKED])
+def test_nobody_is_ruled_out_who_is_asked_about(a: Demographics, b: Demographics, expected: str) -> None:
+    if expected != "apart":
+        assert not Screen(a, ASKED).rules_out(b)
+        assert not Screen(b, ASKED).rules_out(a)
+
+
+def test_namesakes_of_a_common_name_are_ruled_out_by_date_telephone_and_house_number() -> None:
+    mine = person("王伟", phones=(PHONE,), address=HOME)
+    other = person("王伟", born="19800714", phones=(OTHER_PHONE,), address=OTHER_HOME)
+    assert Screen(mine, ASKED).rules_out(other)
+    for field, value in (("phones", (PHONE,)), ("address", HOME)):
+        assert not Screen(mine, ASKED).rules_out(replace(other, **{field: value})), field  # type: ignore[arg-type]
+    rare = replace(mine, names=("裴瑾瑜",))
+    assert not Screen(rare, ASKED).rules_out(replace(other, names=("裴瑾瑜",)))
 
 
 def test_a_common_name_says_less_than_a_rare_one() -> None:

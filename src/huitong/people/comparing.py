@@ -8,7 +8,7 @@ records are joined (`GUARDS`). Certificates that decide by themselves are the bu
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib.resources import files
@@ -17,7 +17,16 @@ from math import log2
 from huitong.catalog.matching import MATCHING
 from huitong.people import keys as blocking
 from huitong.people import levels
-from huitong.people.forms import Address, Name, mother_in, read_address, read_date, read_name, read_phone
+from huitong.people.forms import (
+    Address,
+    Name,
+    house_numbers,
+    mother_in,
+    read_address,
+    read_date,
+    read_name,
+    read_phone,
+)
 from huitong.people.identifiers import other_for_life
 from huitong.people.model import Agreement, Demographics
 from huitong.people.weights import Model, NameFrequencies, read_model
@@ -25,6 +34,8 @@ from huitong.people.weights import Model, NameFrequencies, read_model
 MODEL_FILE = "model_population.json"
 #: How far below the probability of joining guarded evidence stays.
 _GUARD_BITS = 1.0
+#: The same numbers, added in another order.
+_ROUNDING_BITS = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +105,57 @@ def score(a: Demographics, b: Demographics) -> Score:
         agreements.append(Agreement("guard", guard, _MOST_BITS - weight))
         weight = _MOST_BITS
     return Score(weight, _probability(weight), tuple(agreements))
+
+
+class Screen:
+    """Who surely scores too little beside somebody, told by as little of them as that takes.
+
+    Of ten million people some dozens share a name and most of a birth date with anybody of a common name. Nearly all
+    are told apart by date, telephone, house number and certificate, before their names and addresses are read.
+    Relatives and guards only make a score less, and have no part here.
+    """
+
+    def __init__(self, known: Demographics, enough: float) -> None:
+        """`enough`: bits."""
+        self._mine, self._model, self._enough = read(known), the_model(), enough
+        self._certificates = frozenset(known.certificates)
+        self._most = {**self._model.most_bits, "name": _most_of_name(self._model, self._mine)}
+        if not self._mine.mother:
+            self._most["mother"] = 0.0
+        self._start = _PRIOR_BITS + sum(self._most.values()) + _ROUNDING_BITS
+
+    def rules_out(self, other: Demographics) -> bool:
+        """Whether `score(known, other)` is below `enough` for certain, and no certificate is shared."""
+        if not self._certificates.isdisjoint(other.certificates):
+            return False
+        bits, weight = self._start, self._model.weight
+        for field, level in self._levels(other):
+            bits += weight(field, level) - self._most[field]
+            if bits < self._enough:
+                return True
+        mine = self._mine.address
+        if mine is None or house_numbers(other.address) != mine.digits:  # at most similar, or not to be compared
+            bits += max(0.0, weight("address", "similar")) - self._most["address"]
+        return bits < self._enough
+
+    def _levels(self, other: Demographics) -> Iterator[tuple[str, str]]:
+        mine = self._mine
+        yield "birth_date", levels.birth_date(mine.birth_date, read_date(other.birth_date))
+        yield "sex", levels.sex(mine.sex, other.sex)
+        yield "birth_order", levels.birth_order(mine.birth_order, other.birth_order)
+        yield "phone", levels.phones(mine.phones, [phone for one in other.phones if (phone := read_phone(one))])
+        yield "certificate", levels.certificates(mine.certificates, other.certificates)
+
+
+def _most_of_name(model: Model, mine: Read) -> float:
+    """What agreement of the name weighs at most: as much as it is rare."""
+    names = model.names
+    if names is None or not mine.names:
+        return model.most_bits["name"] if mine.names else 0.0
+    rarest = min(min(names.of_hanzi(one) if one.hanzi else 1.0, names.of_sound(one)) for one in mine.names)
+    every = model.by_field["name"].levels
+    likeliest = max(level.m for label, level in every.items() if label in _SHARED_NAME)
+    return max(log2(likeliest / rarest), *(model.weight("name", at) for at in every if at not in _SHARED_NAME))
 
 
 def reached_levels(model: Model, a: object, b: object) -> dict[str, str]:
@@ -206,9 +268,9 @@ def _probability(bits: float) -> float:
     return 1.0 / (1.0 + 2.0**-bits) if bits > -1000 else 0.0
 
 
-def _bits(probability: float) -> float:
+def bits_of(probability: float) -> float:
     return log2(probability / (1.0 - probability))
 
 
-_PRIOR_BITS = _bits(1.0 / MATCHING.population)
-_MOST_BITS = _bits(MATCHING.join_probability) - _GUARD_BITS
+_PRIOR_BITS = bits_of(1.0 / MATCHING.population)
+_MOST_BITS = bits_of(MATCHING.join_probability) - _GUARD_BITS

@@ -129,12 +129,20 @@ def _sounds(ways: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]) -> frozen
 @lru_cache(maxsize=16384)
 def read_address(text: str) -> Address | None:
     """None for an address that says nothing."""
-    whole = fold(text)
-    digits = "-".join(re.findall(r"\d+", whole))
-    whole = whole.replace(" ", "")
+    folded = fold(text)
+    whole = folded.replace(" ", "")
     if len(whole) < 3:
         return None
-    return Address(whole, frozenset(whole[at : at + 2] for at in range(len(whole) - 1)), digits)
+    return Address(whole, frozenset(whole[at : at + 2] for at in range(len(whole) - 1)), _numbers(folded))
+
+
+def house_numbers(text: str) -> str:
+    """`Address.digits`, where the rest of the address is not wanted."""
+    return _numbers(fold(text))
+
+
+def _numbers(folded: str) -> str:
+    return "-".join(re.findall(r"\d+", folded))
 
 
 @lru_cache(maxsize=16384)

@@ -23,6 +23,8 @@ from huitong.wire.names import name_forms_of
 _MOST_SHARING = 50
 #: Records under one key of the score: a key that more have is passed over.
 _MOST_OF_KEY = 200
+#: Up to so many are read whole at once; of more, first what is quickly compared.
+_FEW = 4
 #: Questions about one record at a time: the likeliest.
 _MOST_QUESTIONS = 5
 #: Forms of a name that a record is found by.
@@ -46,7 +48,10 @@ def keys_of(known: Demographics) -> list[str]:
 def compared(
     tx: Connection, known: Demographics, *, pk: int = 0, merged_into: str = "", issuer: str = ""
 ) -> list[Compared]:
-    """Every record that is found by certificate or key, but the one of key `pk`, likeliest first."""
+    """Records that are found by certificate or key, but the one of key `pk`, likeliest first.
+
+    Without some that are surely apart, where many share a key.
+    """
     found = records.by_pk(tx, _look_up(tx, known, pk))
     if merged_into and (stays := records.by_number(tx, issuer, merged_into)) is not None:
         found[stays.pk] = stays
@@ -73,7 +78,10 @@ def _look_up(tx: Connection, known: Demographics, pk: int) -> list[int]:
     certificates = sound(known.certificates) | sound(known.mother_certificates)
     by_certificate = records.sharing_certificates(tx, pk, sorted(certificates), _MOST_SHARING)
     by_key = records.sharing_keys(tx, pk, (f"k:{key}" for key in weighing.keys_of(known)), _MOST_OF_KEY)
-    return [*by_certificate, *by_key]
+    others = set(by_key).difference(by_certificate)
+    if len(others) > _FEW:
+        others = weighing.left_over(known, records.said_of(tx, others))
+    return [*by_certificate, *others]
 
 
 _ORDER = {Decision.JOIN: 0, Decision.ASK: 1, Decision.APART: 2}

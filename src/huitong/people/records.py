@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -24,7 +24,7 @@ from sqlalchemy import (
 
 from huitong.base.clock import moment
 from huitong.people.identifiers import exchange_id, normal
-from huitong.people.model import Demographics, Person, Record, RecordKey
+from huitong.people.model import Certificate, Demographics, Person, Record, RecordKey
 from huitong.people.tables import PATIENT, PATIENT_IDENTIFIER, PATIENT_KEY, PERSON
 from huitong.store.tables import sorted_json
 
@@ -39,6 +39,8 @@ _AT_ONCE = 500
 # Made once: SQLAlchemy takes longer to build such a statement than the database to answer it.
 _LIST: BindParameter[Any] = bindparam("some", expanding=True)
 _BY_PK = _RECORDS.where(PATIENT.c.pk.in_(_LIST))
+_TOLD = ("pk", "names", "sex", "birth_date", "phones", "address", "mother_name", "birth_order")
+_SAID = select(*(PATIENT.c[name] for name in _TOLD)).where(PATIENT.c.pk.in_(_LIST))
 _BY_NUMBER = _RECORDS.where(PATIENT.c.issuer == bindparam("issuer"), PATIENT.c.number == bindparam("number"))
 _OF_PERSONS = _RECORDS.where(PATIENT.c.person_pk.in_(_LIST)).order_by(PATIENT.c.pk)
 _CERTIFICATES = (
@@ -60,6 +62,16 @@ def by_pk(tx: Connection, pks: Iterable[int]) -> dict[int, Record]:
     for at in range(0, len(wanted), _AT_ONCE):
         found |= {record.pk: record for record in _read(tx, _BY_PK, some=wanted[at : at + _AT_ONCE])}
     return found
+
+
+def said_of(tx: Connection, pks: Iterable[int]) -> Iterator[tuple[int, Demographics]]:
+    """What these records say of their patients, without the mother's certificates."""
+    wanted = sorted(pks)
+    for at in range(0, len(wanted), _AT_ONCE):
+        some = wanted[at : at + _AT_ONCE]
+        certificates = _certificates(tx, some)
+        for row in tx.execute(_SAID, {"some": some}):
+            yield row.pk, _known(row, certificates.get(row.pk, {}).get("own", ()), ())
 
 
 def by_number(tx: Connection, issuer: str, number: str) -> Record | None:
@@ -87,19 +99,23 @@ def _certificates(tx: Connection, pks: Sequence[int]) -> dict[int, dict[str, lis
     return found
 
 
-def _record(row: Any, certificates: Mapping[str, Sequence[tuple[str, str]]]) -> Record:
-    newest = max(orjson.loads(row.said).values(), default=0)
-    known = Demographics(
+def _known(row: Any, own: Sequence[Certificate], mothers: Sequence[Certificate]) -> Demographics:
+    return Demographics(
         names=tuple(row.names.splitlines()),
         sex=row.sex,
         birth_date=row.birth_date,
         phones=tuple(row.phones.splitlines()),
         address=row.address,
         mother_name=row.mother_name,
-        mother_certificates=tuple(certificates.get("mother", ())),
+        mother_certificates=tuple(mothers),
         birth_order=row.birth_order,
-        certificates=tuple(certificates.get("own", ())),
+        certificates=tuple(own),
     )
+
+
+def _record(row: Any, certificates: Mapping[str, Sequence[tuple[str, str]]]) -> Record:
+    newest = max(orjson.loads(row.said).values(), default=0)
+    known = _known(row, certificates.get("own", ()), certificates.get("mother", ()))
     return Record(
         pk=row.pk,
         issuer=row.issuer,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import lru_cache
 
@@ -22,6 +23,12 @@ def weigh(a: Demographics, b: Demographics) -> Weighed:
     score = comparing.score(weighed_of(a), weighed_of(b))
     evidence = Evidence("score", score.probability, score.weight_bits, score.agreements)
     return Weighed(evidence, MATCHING.join_probability, MATCHING.ask_probability)
+
+
+def left_over(known: Demographics, others: Iterable[tuple[int, Demographics]]) -> set[int]:
+    """Keys of those who may score enough for a human to be asked, or share a certificate; all others surely do not."""
+    screen = comparing.Screen(weighed_of(known), comparing.bits_of(MATCHING.ask_probability))
+    return {key for key, other in others if not screen.rules_out(weighed_of(other))}
 
 
 @lru_cache(maxsize=8192)

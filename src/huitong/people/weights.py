@@ -73,6 +73,11 @@ class Model:
         }
 
     @cached_property
+    def most_bits(self) -> Mapping[str, float]:
+        """By field what its best level weighs; what cannot be compared weighs nothing."""
+        return {one.field: max(0.0, *(self._bits[one.field, at] for at in one.levels)) for one in self.comparisons}
+
+    @cached_property
     def _bits_of_relatives(self) -> tuple[tuple[float, Mapping[tuple[str, str], float]], ...]:
         """For each kind of relatives how many there are, and by field and label how much likelier they make it."""
         return tuple((log2(each.for_each), self._rival_bits(each)) for each in self.relatives)
@@ -84,6 +89,10 @@ class Model:
     def bits(self, reached: Mapping[str, str]) -> dict[str, float]:
         """For each field that could be compared what its level weighs, in bits."""
         return {name: self._bits[name, label] for name, label in reached.items() if label}
+
+    def weight(self, field: str, level: str) -> float:
+        """What the level weighs, in bits; nothing where the field could not be compared."""
+        return self._bits[field, level] if level else 0.0
 
     def bits_of_relatives(self, reached: Mapping[str, str]) -> tuple[float, ...]:
         """For each kind of relatives how much likelier than one person it makes these levels, in bits."""
