@@ -124,7 +124,8 @@ def find(work: Work, query: Query) -> Found:
 def _find(work: Work, query: Query) -> Found:
     settings = work.store.settings
     limit = min(query.limit or settings.page_rows, settings.page_rows_limit)
-    bounds, epoch = {"limit": limit, "count_limit": settings.count_limit}, permitting.epoch_of(work)
+    bounds = {"limit": limit, "count_limit": settings.count_limit}
+    epoch = permitting.epoch_of(work)  # before the snapshot: what is taken away meanwhile is not remembered
     with work.store.database.reading() as session:
         if query.institution is None:
             query = persons.by_person(session, query, settings.exchange_issuer)
@@ -145,7 +146,8 @@ def _find(work: Work, query: Query) -> Found:
 def list_studies(work: Work, query: Query) -> tuple[list[StudyRow], Found]:
     """The same search as typed rows for pages, of every sender; `Found.rows` is empty."""
     settings = work.store.settings
-    limit, epoch = min(query.limit or settings.page_rows, settings.page_rows_limit), permitting.epoch_of(work)
+    limit = min(query.limit or settings.page_rows, settings.page_rows_limit)
+    epoch = permitting.epoch_of(work)
     with work.store.database.reading() as session:
         query = persons.by_person(session, query, settings.exchange_issuer)
         plan = study_plan(session.kind, query, every_sender=True)
