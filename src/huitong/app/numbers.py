@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from starlette.convertors import IntegerConvertor, register_url_convertor
 
+from huitong.base.numbers import KEY_DIGITS
+
 
 class _Number(IntegerConvertor):
-    regex = "[0-9]{1,18}"
+    regex = f"[0-9]{{1,{KEY_DIGITS}}}"
 
 
 def bound() -> None:

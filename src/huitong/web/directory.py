@@ -13,7 +13,6 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from huitong.base.clock import CHINA, moment
-from huitong.base.errors import NotFound
 from huitong.directory import actions, codes
 from huitong.directory.codes import Word
 from huitong.web.i18n import language_of
@@ -90,8 +89,6 @@ class DirectoryPages:
     async def load(self, request: Request) -> Response:
         """One file with each refused line."""
         pk = request.path_params["pk"]
-        if pk >= 1 << 63:
-            raise NotFound(str(pk))
         report = await to_thread.run_sync(actions.load_report, self.place.reader(request), pk)
         return _answer(request, "load.html", report=report)
 

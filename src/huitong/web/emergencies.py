@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from huitong.base.errors import NotFound
+from huitong.base.numbers import key_of
 from huitong.people import rights
 from huitong.web.headers import same_site
 from huitong.web.look import answer
@@ -44,8 +44,7 @@ class EmergencyPages:
         work = self.place.reader(request)
         verdict = request.query_params.get("verdict", "")
         verdict = verdict if verdict in rights.VERDICTS else ""
-        before = request.query_params.get("before", "")
-        behind = int(before) if before.isdecimal() and len(before) < 18 else None
+        behind = key_of(request.query_params.get("before", ""))
         found = await to_thread.run_sync(lambda: rights.emergencies(work, verdict, before=behind, limit=_SHOWN + 1))
         return answer(
             request,
@@ -60,8 +59,6 @@ class EmergencyPages:
         """A verdict. Raises NotAllowed, NotFound, BadRequest."""
         same_site(request)
         work, pk = self.place.reader(request), request.path_params["pk"]
-        if pk >= 1 << 63:
-            raise NotFound("an emergency to be reviewed")
         form = await request.form(max_files=0, max_fields=4)
         said = (str(form.get("verdict", "")), str(form.get("note", "")))
         await to_thread.run_sync(rights.review, work, pk, *said)

@@ -7,6 +7,7 @@ from typing import Any
 
 from huitong.access.work import Work
 from huitong.base.errors import NotFound
+from huitong.base.numbers import key_of
 from huitong.catalog.access import RELATIONS
 from huitong.people import rights
 from huitong.people.model import PersonPage
@@ -81,9 +82,9 @@ def typed(form: Mapping[str, Any]) -> dict[str, str]:
 def say(work: Work, child: str, said: Mapping[str, str], ends: str) -> str:
     """Names a guardian, or ends the one of the key `ends`; answers what was wrong. Raises NotAllowed, NotFound."""
     if ends:
-        if not ends.isdecimal() or len(ends) > 18:
+        if (key := key_of(ends)) is None:
             raise NotFound("a guardian")
-        rights.end_guardian(work, child, int(ends))
+        rights.end_guardian(work, child, key)
         return ""
     refused = rights.name_guardian(work, child, said["guardian"], said["name"], said["basis"], said["evidence"])
     return WRONG[refused] if refused else ""

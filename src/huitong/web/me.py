@@ -22,6 +22,7 @@ from huitong.access.model import Kind
 from huitong.access.work import Work
 from huitong.base.clock import CHINA
 from huitong.base.errors import BadRequest, NotFound, NotSignedIn
+from huitong.base.numbers import key_of
 from huitong.catalog.access import RELATIONS, SENSITIVE
 from huitong.catalog.health_card import STEPS
 from huitong.imaging.actions import list_studies, representatives
@@ -132,9 +133,9 @@ class MyPages:
     async def looked(self, request: Request) -> Response:
         """Who looked, by day; `?whose=` others, refused or own, `?before=` a line. Raises NotFound."""
         mine = await self._mine(request)
-        asked, before = request.query_params.get("whose", ""), request.query_params.get("before", "")
+        asked, before = request.query_params.get("whose", ""), key_of(request.query_params.get("before", ""))
         whose = Whose(asked) if asked in set(Whose) else Whose.OTHERS
-        behind = {"before": int(before)} if before.isdecimal() and len(before) < 19 else {}
+        behind = {} if before is None else {"before": before}
         lines = await to_thread.run_sync(lambda: own.looked(mine.work, mine.person, whose, limit=_LINES + 1, **behind))
         held = await to_thread.run_sync(rights.rights_of, mine.work, mine.person)
         newest = whose is Whose.OTHERS and not behind
@@ -193,9 +194,9 @@ class MyPages:
                 raise BadRequest("the directory has no such institution")
             rights.consent(mine.work, mine.person, about, to)
         elif what == "withdraw-consent":
-            if not pk.isdecimal() or len(pk) > 18:
+            if (key := key_of(pk)) is None:
                 raise NotFound("what is to be ended")
-            rights.withdraw_consent(mine.work, mine.person, int(pk))
+            rights.withdraw_consent(mine.work, mine.person, key)
         else:
             raise BadRequest("what is to be said?")
 

@@ -19,6 +19,7 @@ from huitong.access.actions import SESSION_COOKIE
 from huitong.access.work import Work
 from huitong.base.caller import host_of
 from huitong.base.errors import BadRequest, NotAllowed
+from huitong.base.numbers import key_of
 from huitong.catalog.access import RELATIONS
 from huitong.imaging.actions import list_studies
 from huitong.people import actions, rights
@@ -112,10 +113,10 @@ class PeoplePages:
         """Undo a join of this person's records. Raises NotAllowed, NotFound, BadRequest."""
         work = self._registrar(request)
         form = await request.form()
-        event = str(form.get("event", ""))
-        if not event.isdecimal() or len(event) > 18:
+        event = key_of(str(form.get("event", "")))
+        if event is None:
             raise BadRequest("which join?")
-        await to_thread.run_sync(actions.split, work, int(event), str(form.get("note", "")))
+        await to_thread.run_sync(actions.split, work, event, str(form.get("note", "")))
         return RedirectResponse(f"/person/{request.path_params['exchange_id']}", 303)
 
     async def questions(self, request: Request) -> Response:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from huitong.access.work import Work
 from huitong.base.clock import milliseconds, moment
 from huitong.base.errors import BadRequest, NotFound, UnknownDomain, UnknownTarget
+from huitong.base.numbers import key_of
 from huitong.people import actions
 from huitong.people.doors.fhir_patient import GENDERS, PROFILE, Described, described, identifier, patient
 from huitong.people.doors.fhir_systems import EXCHANGE, Domain, Systems
@@ -100,9 +101,10 @@ class Patients:
             raise BadRequest("_lastUpdated is not kept of persons")
         only = self._wanted_systems(asked.of("identifier"))
         conditions = [self._condition(each) for each in asked.conditions]
-        if asked.after and not (asked.after.isdecimal() and len(asked.after) <= 18):
+        after = key_of(asked.after or "0")
+        if after is None:
             raise BadRequest("_after is of no page of this search")
-        page = actions.search(work, conditions, after=int(asked.after or 0), limit=asked.count)
+        page = actions.search(work, conditions, after=after, limit=asked.count)
         total = None if asked.after else page.total
         following = "" if page.after is None or not asked.count else str(page.after)
         return Page([self._resource(each, only) for each in page.found], total, following)
@@ -252,10 +254,12 @@ def _days(asked: Range) -> Iterator[Dates]:
         yield Dates("", last)
 
 
+_FIRST_MS, _LAST_MS = (milliseconds(datetime(*day, tzinfo=UTC)) for day in ((1, 1, 1), (9999, 12, 31)))
+
+
 def _day(at_ms: int) -> str:
     """YYYYMMDD; of what lies before the year 1 or behind 9999 the first or last day there is."""
-    first, last = milliseconds(datetime(1, 1, 1, tzinfo=UTC)), milliseconds(datetime(9999, 12, 31, tzinfo=UTC))
-    at = moment(min(max(at_ms, first), last))
+    at = moment(min(max(at_ms, _FIRST_MS), _LAST_MS))
     return f"{at.year:04}{at:%m%d}"
 
 
