@@ -286,8 +286,6 @@ def split(work: Work, event: int, note: str = "") -> None:
     permitting.permit_deciding(work)
     with work.store.database.write() as tx:
         work.store.database.lock(tx, registering.LOCK)
-        undone = linking.split(tx, work, event, work.who, note[:1000])
-        whose = linking.persons_of_event(tx, undone)
-        matching.decide_again(tx, work, linking.ends_of(tx, undone))
+        whose = linking.persons_of_event(tx, matching.split(tx, work, event, work.who, note[:1000]))
         permitting.write_down(tx, work, Action.DECIDE_PERSONS, whose, ("join", str(event)), fact="split")
     forget(work.store)

@@ -67,11 +67,11 @@ def split(tx: Connection, work: Work, join_pk: int, who: str, note: str) -> int:
     here = records.by_pk(tx, [row.kept_patient_pk])[row.kept_patient_pk].person_pk
     whole = records.of_persons(tx, [here])
     joins = [each for each in links.standing_joins(tx, pks_of(whole)) if each.pk != join_pk]
-    sides = parted(whole, [(each.kept_patient_pk, each.other_patient_pk) for each in joins])
-    for person, side in sides.items():
+    whose = parted(whole, [(each.kept_patient_pk, each.other_patient_pk) for each in joins])
+    for person in sorted(set(whose.values())):
+        side = [record for record in whole if whose[record.pk] == person]
         links.move(tx, pks_of(side), person)
         links.resolve(tx, [record.first_person_pk for record in side], person)
-    whose = {record.pk: person for person, side in sides.items() for record in side}
     kept, other = sorted((row.kept_patient_pk, row.other_patient_pk), key=lambda pk: whose[pk] != here)
     event = links.add_event(
         tx,
@@ -92,8 +92,8 @@ def split(tx: Connection, work: Work, join_pk: int, who: str, note: str) -> int:
     return event
 
 
-def parted(whole: Sequence[Record], joins: Iterable[tuple[int, int]]) -> dict[int, list[Record]]:
-    """The records of each person that is left where of one person's records only these pairs are joined.
+def parted(whole: Sequence[Record], joins: Iterable[tuple[int, int]]) -> dict[int, int]:
+    """Record -> person, where of one person's records only these pairs are joined.
 
     A person is the oldest of those that were made with its records. Pairs with a record of somebody else say nothing.
     """
@@ -102,16 +102,14 @@ def parted(whole: Sequence[Record], joins: Iterable[tuple[int, int]]) -> dict[in
         if one in whose and other in whose:
             kept, gone = sorted((whose[one], whose[other]))
             whose = {pk: kept if person == gone else person for pk, person in whose.items()}
-    sides: dict[int, list[Record]] = {}
-    for record in whole:
-        sides.setdefault(whose[record.pk], []).append(record)
-    return sides
+    return whose
 
 
 def _remember_apart(tx: Connection, work: Work, row: Any, whose: Mapping[int, int], who: str, note: str) -> None:
     """The pair is not joined again, nor asked about, but by a human; nor is another that now is of two persons."""
     for each in links.touching(tx, list(whose), "joined"):
-        if whose.get(each.low_pk, 0) != whose.get(each.high_pk, 0) and {each.low_pk, each.high_pk} <= whose.keys():
+        persons = {whose.get(each.low_pk), whose.get(each.high_pk)}
+        if len(persons) == 2 and None not in persons:
             links.settle(tx, each.pk, "apart", who, now_ms(work), note)
     pair = links.question_row(tx, row.kept_patient_pk, row.other_patient_pk)
     pk = pair.pk if pair is not None else links.ask(

@@ -22,12 +22,10 @@ def move(tx: Connection, patient_pks: Iterable[int], to: int) -> None:
 
 
 def resolve(tx: Connection, person_pks: Iterable[int], into: int) -> None:
-    """The ids of these persons lead to one of them, or to another one."""
-    others = [pk for pk in person_pks if pk != into]
-    tx.execute(update(PERSON).where(PERSON.c.pk.in_(others)).values(joined_into_pk=into))
-    tx.execute(
-        update(PERSON).where(PERSON.c.pk == into, PERSON.c.joined_into_pk.is_not(None)).values(joined_into_pk=None)
-    )
+    """The ids of these persons lead to another one, or to one of them, whose own then leads to itself."""
+    for pks, to in ((set(person_pks) - {into}, into), (set(person_pks) & {into}, None)):
+        if pks:
+            tx.execute(update(PERSON).where(PERSON.c.pk.in_(sorted(pks))).values(joined_into_pk=to))
 
 
 def add_event(tx: Connection, *, moved: Sequence[int], evidence: Evidence, **columns: Any) -> int:

@@ -145,6 +145,13 @@ def _contradict(mine: Sequence[Record], theirs: Iterable[Record]) -> bool:
     )
 
 
+def split(tx: Connection, work: Work, join_pk: int, who: str, note: str) -> int:
+    """As `linking.split`; what the join had kept out is decided now."""
+    undone = linking.split(tx, work, join_pk, who, note)
+    decide_again(tx, work, linking.ends_of(tx, undone))
+    return undone
+
+
 def decide_again(tx: Connection, work: Work, pks: Iterable[int]) -> None:
     """All records of the persons of these, now that a question less is open, or a join less in the way."""
     persons = {record.person_pk for record in records.by_pk(tx, pks).values()}

@@ -125,8 +125,7 @@ def _unlink(tx: Connection, work: Work, numbers: tuple[str, str]) -> None:
     for row in links.standing_joins(tx, pks):
         between = {row.kept_patient_pk, row.other_patient_pk} == set(pks)
         if between and Evidence.of(links.evidence_of(row)).rule == _BY_ISSUER.rule:
-            linking.split(tx, work, row.pk, work.who, "unlinked (A37)")
-            matching.decide_again(tx, work, pks)
+            matching.split(tx, work, row.pk, work.who, "unlinked (A37)")
     one, other = linking.records_of_pair(tx, pks)
     if one.person_pk == other.person_pk:
         raise BadMessage("the two are one person for other reasons: a registrar has to split them", 206, "PID^1^3")

@@ -42,6 +42,11 @@ _BY_PK = _RECORDS.where(PATIENT.c.pk.in_(_LIST))
 _TOLD = ("pk", "names", "sex", "birth_date", "phones", "address", "mother_name", "birth_order")
 _SAID = select(*(PATIENT.c[name] for name in _TOLD)).where(PATIENT.c.pk.in_(_LIST))
 _BY_NUMBER = _RECORDS.where(PATIENT.c.issuer == bindparam("issuer"), PATIENT.c.number == bindparam("number"))
+_USED = (
+    select(_INTO.c.number)
+    .join(PATIENT, _INTO.c.pk == PATIENT.c.merged_into_pk)
+    .where(PATIENT.c.issuer == bindparam("issuer"), PATIENT.c.number == bindparam("number"))
+)
 _OF_PERSONS = _RECORDS.where(PATIENT.c.person_pk.in_(_LIST)).order_by(PATIENT.c.pk)
 _CERTIFICATES = (
     select(PATIENT_IDENTIFIER)
@@ -81,8 +86,8 @@ def by_number(tx: Connection, issuer: str, number: str) -> Record | None:
 def in_use(tx: Connection, issuer: str, number: str) -> str:
     """The number that the institution uses instead of this one, where it has merged it into another."""
     seen = {number}
-    while (record := by_number(tx, issuer, number)) is not None and record.merged_into not in {"", *seen}:
-        number = record.merged_into
+    while (into := tx.execute(_USED, {"issuer": issuer, "number": number}).scalar()) is not None and into not in seen:
+        number = into
         seen.add(number)
     return number
 
