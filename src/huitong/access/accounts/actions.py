@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from huitong.access import auditing
 from huitong.access.accounts import records, secrets
 from huitong.access.accounts.model import Account, Session, Stage, folded_name
-from huitong.access.accounts.signing_in import REFUSED, SigningIn, of_address
+from huitong.access.accounts.signing_in import REFUSED, SigningIn
 from huitong.access.accounts.telling import tell
 from huitong.access.auditing import Looked
 from huitong.access.deciding import Action, Subject, decide
@@ -53,7 +53,7 @@ class Accounts(SigningIn):
 
     def _lock(self, tx: Connection, name: str) -> None:
         """No sign-in of the account is half done, and none goes on before this transaction is committed."""
-        self._store.database.lock(tx, [f"account:{folded_name(name)}"])
+        self._store.database.lock(tx, [records.account_subject(folded_name(name))])
 
     def _end(self, tx: Connection, work: Work, name: str, public_ids: list[str]) -> None:
         records.end_sessions(tx, public_ids)
@@ -141,8 +141,8 @@ class Accounts(SigningIn):
             raise NotSignedIn(REFUSED)
         with self._store.database.write() as tx:
             self._store.database.lock(tx, self._limits(work.asker.name, work.host))
-            records.set_failures(tx, f"account:{work.asker.name}", 0, 0)
-            records.forgive(tx, of_address(work.host))
+            records.set_failures(tx, records.account_subject(work.asker.name), 0, 0)
+            records.forgive(tx, records.address_subject(work.host))
 
     def begin_totp(self, work: Work, password: str) -> None:
         """The session of whoever asks has a new authenticator that awaits its first code.
@@ -175,7 +175,7 @@ class Accounts(SigningIn):
             account = records.account(tx, name)
             if good:
                 records.enrol(tx, work.asker.session, "")
-                records.forgive(tx, of_address(work.host))
+                records.forgive(tx, records.address_subject(work.host))
         if not good:
             self._refused(account, "code", work.host, at, allowed=allowed)
             raise NotSignedIn(REFUSED)
@@ -243,7 +243,7 @@ class Accounts(SigningIn):
             mine = folded == work.asker.name
             ended = _others(tx, work) if mine else [each.public_id for each in records.sessions_of(tx, folded)]
             records.end_sessions(tx, ended)
-            records.set_failures(tx, f"account:{folded}", 0, 0)
+            records.set_failures(tx, records.account_subject(folded), 0, 0)
             said = {"roles": values["roles"].split()} if "roles" in values else {}
             tell(tx, work, fact, account, **said)
         self.sessions.forget()

@@ -122,6 +122,16 @@ def forget_before(tx: Connection, sessions_ms: int, failures_ms: int) -> None:
     tx.execute(delete(SIGN_IN_FAILURE).where(SIGN_IN_FAILURE.c.last_at_ms < failures_ms))
 
 
+def account_subject(name: str) -> str:
+    """What the failures of an account are counted under, and what is locked while it changes."""
+    return f"account:{name}"
+
+
+def address_subject(host: str) -> str:
+    """What the failures of an address are counted under."""
+    return f"address:{host}"
+
+
 def failures(tx: Connection, subject: str, since_ms: int) -> tuple[int, int]:
     """How many, and since or until when they count; none where that is before `since_ms`."""
     f = SIGN_IN_FAILURE.c

@@ -62,7 +62,7 @@ class SigningIn:
             with self._beginning(self._limits(name, host), at) as tx:
                 # The password may have been changed, or the account, while this one was looked at.
                 if (records.account(tx, name), records.secrets_of(tx, name)) == (account, (kept, key)):
-                    records.forgive(tx, of_address(host))
+                    records.forgive(tx, records.address_subject(host))
                     return self._begin(tx, account, stage, host, at, device)
             right = False
         self._refused(account, "disabled" if right else "password", host, at, allowed=allowed)
@@ -111,7 +111,7 @@ class SigningIn:
         records.end_sessions(tx, ended)
         if not is_sealed(records.secrets_of(tx, account.name)[1]):  # enrolled now, or before there was a key
             records.change_account(tx, account.name, totp_secret=self._sealing.seal(key, account.name))
-        records.forgive(tx, of_address(host))
+        records.forgive(tx, records.address_subject(host))
         account = replace(account, has_totp=True)
         return self._begin(tx, account, stage, host, at, waiting.device, after=waiting.public_id)
 
@@ -132,7 +132,7 @@ class SigningIn:
             kept, _ = records.secrets_of(tx, account.name)
         if secrets.password_is(password, kept):
             raise BadRequest("the password is the one that somebody else knows")
-        with self._beginning([f"account:{account.name}"], at) as tx:
+        with self._beginning([records.account_subject(account.name)], at) as tx:
             self._must_be_there(tx, secret)
             records.change_account(tx, account.name, password_hash=hashed, password_known=0)
             records.end_sessions(tx, [each.public_id for each in records.sessions_of(tx, account.name)])
@@ -157,7 +157,7 @@ class SigningIn:
         """
         proved = replace(account, password_known=False)  # no password was asked for
         stage, at = Stage.FULL if strong else self._first_stage(proved), self._clock()
-        with self._beginning([f"account:{account.name}"], at) as tx:
+        with self._beginning([records.account_subject(account.name)], at) as tx:
             bound = openid.bound(tx, provided.issuer, provided.sub)
             if bound is None or bound[0] != account.name or records.account(tx, account.name) != account:
                 raise SignInFailed(Reason.STALE, f"{account.name} was changed or unbound a moment ago")
@@ -167,7 +167,7 @@ class SigningIn:
         """The provider has ended a session (`sid`), or all of somebody's: so many ended here."""
         with self._store.database.write() as tx:
             names = records.names_of(tx, openid.sessions(tx, issuer, sub, sid))
-            self._store.database.lock(tx, [f"account:{each}" for each in names])
+            self._store.database.lock(tx, [records.account_subject(each) for each in names])
             ended = openid.sessions(tx, issuer, sub, sid)  # one may have gone on from its first step meanwhile
             records.end_sessions(tx, ended)
             openid.end_sessions(tx, ended)
@@ -182,7 +182,7 @@ class SigningIn:
         if account is None:
             if allowed:
                 with self._store.database.write() as tx:
-                    records.touch_failures(tx, of_address(host))
+                    records.touch_failures(tx, records.address_subject(host))
             return
         work = self._work(account, "", host, at)
         if allowed:
@@ -225,13 +225,16 @@ class SigningIn:
             if allowed:  # what is refused anyway must not make the wait longer
                 for subject, (count, at_ms) in before.items():
                     # Of an address from the first: a hospital is one, and has no quarter of an hour without a mistake.
-                    since = at_ms if count and subject == of_address(host) else milliseconds(at)
+                    since = at_ms if count and subject == records.address_subject(host) else milliseconds(at)
                     records.set_failures(tx, subject, count + 1, since)
         return allowed
 
     @staticmethod
     def _limits(name: str, host: str) -> dict[str, int]:
-        return {f"account:{name}": SIGN_IN.account_failures, of_address(host): SIGN_IN.address_failures}
+        return {
+            records.account_subject(name): SIGN_IN.account_failures,
+            records.address_subject(host): SIGN_IN.address_failures,
+        }
 
     @contextmanager
     def _beginning(self, locks: Iterable[str], at: datetime) -> Iterator[Connection]:
@@ -282,7 +285,7 @@ class SigningIn:
             used_at_ms=at_ms,
         )
         if stage is Stage.FULL:
-            records.set_failures(tx, f"account:{account.name}", 0, at_ms)
+            records.set_failures(tx, records.account_subject(account.name), 0, at_ms)
             by = "provider" if provided else "authenticator" if account.has_totp else "password"
             looked = of_account(_SIGN_IN, account, Decision(True, by, "HOPERAT"), device=device)
             auditing.record_on(tx, self._work(account, public_id, host, at), looked)
@@ -305,11 +308,6 @@ class SigningIn:
                 auditing.record_on(tx, work, of_account(_SIGN_OUT, found.account, Decision(True, "session", "HOPERAT")))
         self.sessions.forget()
         return hint
-
-
-def of_address(host: str) -> str:
-    """What the failures of an address are counted under."""
-    return f"address:{host}"
 
 
 def _last_stage(account: Account) -> Stage:

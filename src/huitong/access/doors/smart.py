@@ -43,7 +43,6 @@ def origin(request: Request, settings: Settings) -> str:
 def routes(access: Access, settings: Settings, resources: Sequence[str], fhir_root: str) -> list[BaseRoute]:
     """For the app, before the pages. `resources` are the types that scopes can name."""
     scopes = ["system/*.rs", *(f"system/{name}.rs" for name in resources), "system/ImagingStudy.cruds"]
-
     certificates = bool(settings.http_clients or settings.certificate_proxies)
 
     async def found(request: Request) -> Response:

@@ -56,7 +56,7 @@ class _Names:
 
     @property
     def locks(self) -> list[str]:
-        return [f"account:{each}" for each in (self.bound, self.new) if each]
+        return [accounts.account_subject(each) for each in (self.bound, self.new) if each]
 
 
 def _first(tx: Connection, work: Work, provided: Provided, names: _Names) -> Account:

@@ -32,7 +32,8 @@ TOKEN_S = 300
 #: A token that was looked up is believed for so long: what is ended by the operator ends everywhere within it.
 _BELIEVED_S = 5.0
 _SECRET_BYTES = 32
-_CHARACTERS = len(PREFIX) + 43
+#: Of a token, with its secret in base64url.
+_CHARACTERS = len(PREFIX) + (_SECRET_BYTES * 8 + 5) // 6
 _CLIENT_ID = re.compile(r"[A-Za-z0-9._:/-]{1,255}")
 
 
