@@ -6,7 +6,7 @@ Each part of the document is made of one file of results. A part that this machi
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,8 @@ class Part:
     file: str
     render: Callable[[Path], str]
     charts: Callable[[Path], dict[str, str]] = _text_alone
+    #: A new file of results has what was asked for alone: the rest stays as it was.
+    adds: bool = False
 
     @property
     def begins(self) -> str:
@@ -40,10 +42,6 @@ class Part:
     @property
     def ends(self) -> str:
         return f"<!-- /{self.file} -->"
-
-
-def _matching(file: Path) -> str:
-    return measuring.render(_json(file))
 
 
 def _json(file: Path) -> dict[str, Any]:
@@ -63,36 +61,32 @@ PARTS = (
         lambda file: report_growth.render(Grown.read(file)),
         lambda file: report_growth.charts(Grown.read(file)),
     ),
-    Part("matching.json", _matching),
+    Part("matching.json", lambda file: measuring.render(_json(file)), adds=True),
 )
 
 
-def publish(measured: Path, document: Path) -> Iterator[Path]:
+def publish(measured: Path, document: Path) -> list[Path]:
     """Takes the files of results in the folder `measured` over, and answers with all files that it wrote.
 
     Raises ValueError where the document has no place for a part.
     """
-    kept, text = document.parent / KEPT, document.read_text("utf-8")
+    kept, images = document.parent / KEPT, document.parent / IMAGES
+    text, written = document.read_text("utf-8"), list[Path]()
+
+    def write(file: Path, content: str) -> None:
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(content, "utf-8")
+        written.append(file)
+
     for part in PARTS:
         new, file = measured / part.file, kept / part.file
         if new.exists():
-            kept.mkdir(exist_ok=True)
-            file.write_text(_taken_over(part, new, file), "utf-8")
-            yield file
+            found = (_json(file) if part.adds and file.exists() else {}) | _json(new)
+            write(file, json.dumps(found, ensure_ascii=False, indent=1) + "\n")
         if file.exists():
             text = report.place(text, part.render(file), part.begins, part.ends)
             for name, svg in part.charts(file).items():
                 if svg:
-                    (document.parent / IMAGES).mkdir(exist_ok=True)
-                    (document.parent / IMAGES / name).write_text(svg, "utf-8")
-                    yield document.parent / IMAGES / name
-    document.write_text(text, "utf-8")
-    yield document
-
-
-def _taken_over(part: Part, new: Path, old: Path) -> str:
-    """The new results, a row a line; of matching those of earlier runs for what was not asked for."""
-    found = _json(new)
-    if part.render is _matching and old.exists():
-        found = _json(old) | found
-    return json.dumps(found, ensure_ascii=False, indent=1) + "\n"
+                    write(images / name, svg)
+    write(document, text)
+    return written

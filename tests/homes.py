@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 
 import psycopg
+import pytest
 
 from huitong.base.settings import Settings
 from huitong.cli.servers import LocalPostgres, LocalS3, local_servers
@@ -130,3 +131,9 @@ def lose_blobs(folder: Path, *names: str, kind: str = "packs") -> None:
                 blobs.s3.delete(name)
             elif isinstance(blobs, Packs):
                 (blobs.folder / name).unlink()
+
+
+def list_a_gone_blob(blobs: Blobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The names have one that another process deletes before it is read."""
+    real = blobs.names
+    monkeypatch.setattr(blobs, "names", lambda after="": iter([*real(after), "209901/gone.pack"]))

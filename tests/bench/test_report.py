@@ -140,7 +140,7 @@ def test_what_was_measured_is_kept_beside_the_document_and_the_rest_stays_as_it_
 
     (measured / "results.json").unlink()
     (measured / "matching.json").write_text(json.dumps({"other": {"about": about}}), "utf-8")
-    list(publish(measured, document))
+    publish(measured, document)
     assert document.read_text("utf-8") == text
 
 

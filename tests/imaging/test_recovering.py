@@ -239,6 +239,5 @@ def test_an_object_that_another_process_deletes_meanwhile_stops_no_recovery(
 ) -> None:
     with archive_in(tmp_path) as archive:
         archive.keep_now(part10())
-        real = archive.store.blobs.names
-        monkeypatch.setattr(archive.store.blobs, "names", lambda after="": iter([*real(after), "209901/gone.pack"]))
+        homes.list_a_gone_blob(archive.store.blobs, monkeypatch)
         assert actions.recover(archive.store) == actions.Recovered()
