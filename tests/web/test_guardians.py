@@ -235,6 +235,10 @@ def test_of_an_adult_the_page_says_nothing_unless_nobody_has_told_when_they_were
         for number, shown in ((MOTHER, False), (NAMESAKE, False), (unknown, True)):
             html = browser.get(f"/person/{registry.id_of(number)}").text
             assert ('id="guardians"' in html) is shown, number
+            told = [
+                line.looked.person for line in auditing.lines(archive.store) if line.looked.action == "rights.guard"
+            ]
+            assert (registry.id_of(number) in told) is shown, number
         refused = name(browser, registry.id_of(NAMESAKE), guardian=registry.id_of(MOTHER))
         assert refused.status_code == 400
         assert 'id="guardians"' in refused.text

@@ -87,6 +87,13 @@ def is_child(work: Work, person: str) -> bool:
         return is_guarded(session, person, work.now())
 
 
+def had_any(work: Work, person: str) -> bool:
+    """Whether anybody is or was the guardian; nothing is written down. Raises NotFound."""
+    wanted = select(GUARDIANSHIP.c.pk).where(GUARDIANSHIP.c.person.in_(permitting.ids(work, person)))
+    with work.store.database.read() as tx:
+        return tx.execute(wanted.limit(1)).first() is not None
+
+
 def guardians_of(work: Work, child: str) -> list[Guardian]:
     """All who are or were one, newest first. Raises NotAllowed, NotFound."""
     permitting.permit_guarding(work, child)

@@ -17,7 +17,17 @@ from huitong.base.clock import milliseconds, moment
 from huitong.base.errors import BadRequest, NotFound
 from huitong.catalog.access import RELATIONS, SENSITIVE
 from huitong.people import guardians, permitting
-from huitong.people.guardians import BASES, Guardian, Mother, NoGuardian, guardians_of, is_child, may_name, mothers_of
+from huitong.people.guardians import (
+    BASES,
+    Guardian,
+    Mother,
+    NoGuardian,
+    guardians_of,
+    had_any,
+    is_child,
+    may_name,
+    mothers_of,
+)
 from huitong.store import ledger
 
 __all__ = [
@@ -35,6 +45,7 @@ __all__ = [
     "emergencies",
     "end_guardian",
     "guardians_of",
+    "had_any",
     "is_child",
     "may_name",
     "mothers_of",

@@ -45,12 +45,12 @@ def section(work: Work, page: PersonPage, given: Mapping[str, str], suggested: s
     child = page.person.exchange_id
     if not rights.may_name(work, child):
         return {"guarding": None}
-    named = rights.guardians_of(work, child)
-    holding = [each for each in named if each.ended_at is None]
     is_child = rights.is_child(work, child)
     is_adult = not is_child and any(each.known.birth_date for each in page.records)
-    if is_adult and not named and not wrong:
+    if is_adult and not wrong and not rights.had_any(work, child):
         return {"guarding": None}
+    named = rights.guardians_of(work, child)
+    holding = [each for each in named if each.ended_at is None]
     mothers = [each for each in rights.mothers_of(work, child) if _is_new(each, [one.exchange_id for one in holding])]
     typed = dict(given) or _of_mother(mothers, suggested)
     shown: dict[str, Any] = {
